@@ -1,0 +1,187 @@
+//! The archive bundle: everything needed to verify a finished message offline.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::crypto::{PrivateKey, Signature};
+use crate::machine::Loaded;
+use crate::message::Message;
+use crate::receipt::{Closing, Receipt};
+use crate::record::{Record, Sealed};
+use crate::types::{Address, Digest, Seq};
+
+/// What a bundle's first field holds.
+const TAG: &str = "surety-bundle";
+
+/// zstd's fastest ordinary level: bundles are small and made on the hot path.
+const COMPRESSION_LEVEL: i32 = 1;
+
+/// The largest bundle that is unpacked: the most transitions with a Msg_Ext of
+/// ordinary size. A smaller packed bundle may claim any size.
+pub const BUNDLE_BYTES_MAX: usize = 256 << 20;
+
+/// A finished message with its proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// The message as it was signed.
+    pub message: Arc<Message>,
+    /// The host's receipt at admission.
+    pub receipt: Arc<Receipt>,
+    /// The chain, from revision 0 to the final state.
+    pub records: Vec<Sealed>,
+    /// The host's signature over the last link.
+    pub closing: Closing,
+}
+
+/// Why a bundle proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unproven {
+    /// The message's signature is not by its signer.
+    #[error("the message's signature is not genuine: {0}")]
+    Message(String),
+    /// The receipt is not for this message or not by its host.
+    #[error("the receipt is not genuine")]
+    Receipt,
+    /// A link is broken.
+    #[error("record {seq} does not hold: {why}")]
+    Record {
+        /// The first bad one.
+        seq: Seq,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The last link is not signed by the host.
+    #[error("the host's signature over the last record is not genuine")]
+    Closing,
+}
+
+impl Bundle {
+    /// Closes the chain of a message in its final state. The same message gives
+    /// the same bundle, whenever and however often it is closed.
+    #[must_use]
+    pub fn close(loaded: &Loaded, key: &PrivateKey) -> Self {
+        let Loaded { message, receipt, head, records } = loaded.clone();
+        let closing = Closing::sign(key, message.msg_id, head.link);
+        Self { message, receipt, records, closing }
+    }
+
+    /// The bundle as a file.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new()
+            .text(TAG)
+            .bytes(&self.message.encode())
+            .bytes(&self.receipt.encode())
+            .bytes(&self.closing.host.0)
+            .bytes(self.closing.signature.as_bytes())
+            .number(self.records.len() as u64);
+        for record in &self.records {
+            writer = writer.bytes(&record.bytes);
+        }
+        writer.finish()
+    }
+
+    /// Reads a bundle. It proves nothing yet: see [`Bundle::verify`].
+    ///
+    /// # Errors
+    /// When the bytes are not what [`Bundle::encode`] writes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes)?;
+        if r.text("tag")? != TAG {
+            return Err(DecodeError::Field("tag"));
+        }
+        let message = Message::decode(r.bytes()?)?.into();
+        let receipt = Receipt::decode(r.bytes()?)?.into();
+        let host = Address(r.array("host")?);
+        let signature = Signature::from_bytes(r.array("closing")?)
+            .map_err(|_| DecodeError::Field("closing"))?;
+        let mut records = Vec::new();
+        for seq in 0..r.number("records")? {
+            records.push(Sealed::from_bytes(seq, r.bytes()?.into()));
+        }
+        r.finish()?;
+        Ok(Self { message, receipt, records, closing: Closing { host, signature } })
+    }
+
+    /// The packed form that the archive keeps.
+    ///
+    /// # Panics
+    /// Never: compressing into memory does not fail.
+    #[must_use]
+    pub fn pack(&self) -> Vec<u8> {
+        zstd::bulk::compress(&self.encode(), COMPRESSION_LEVEL).expect("memory can be compressed")
+    }
+
+    /// Reads the packed form.
+    ///
+    /// # Errors
+    /// When it does not unpack to a bundle of at most [`BUNDLE_BYTES_MAX`].
+    pub fn unpack(packed: &[u8]) -> Result<Self, DecodeError> {
+        let unreadable = |_| DecodeError::Field("bundle");
+        let stream = zstd::stream::read::Decoder::new(packed).map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        // One byte over the limit is enough to tell.
+        let limit = BUNDLE_BYTES_MAX as u64 + 1;
+        stream.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() > BUNDLE_BYTES_MAX {
+            return Err(DecodeError::Field("bundle"));
+        }
+        Self::decode(&bytes)
+    }
+
+    /// Checks signatures and chain, from the message to the last link, and gives
+    /// the records.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn verify(&self) -> Result<Vec<Record>, Unproven> {
+        self.message.verify().map_err(|e| Unproven::Message(e.to_string()))?;
+        let receipt = &self.receipt;
+        let fits = receipt.msg_id == self.message.msg_id
+            && receipt.content_hash == self.message.content_hash;
+        if !fits || !receipt.is_genuine() {
+            return Err(Unproven::Receipt);
+        }
+        let mut records: Vec<Record> = Vec::with_capacity(self.records.len());
+        let mut link = self.message.content_hash;
+        for (seq, sealed) in (0..).zip(&self.records) {
+            let bad = |why: String| Unproven::Record { seq, why };
+            let record = sealed.record().map_err(|e| bad(e.to_string()))?;
+            self.check_link(&record, seq, link, records.last()).map_err(|why| bad(why.to_owned()))?;
+            link = Digest::of(&sealed.bytes);
+            records.push(record);
+        }
+        if records.is_empty() || !self.closing.is_genuine(self.message.msg_id, link) {
+            return Err(Unproven::Closing);
+        }
+        Ok(records)
+    }
+
+    fn check_link(
+        &self,
+        record: &Record,
+        seq: Seq,
+        link: Digest,
+        before: Option<&Record>,
+    ) -> Result<(), &'static str> {
+        if record.msg_id != self.message.msg_id {
+            return Err("it belongs to another message");
+        }
+        if record.seq != seq {
+            return Err("its revision is not the next one");
+        }
+        if record.prev != link {
+            return Err("it does not carry the hash of the record before");
+        }
+        if record.from.as_ref() != before.map(|b| &b.to) {
+            return Err("it does not start in the state where the one before ended");
+        }
+        if before.is_none() && record.to != self.receipt.msg_state {
+            return Err("it does not start in the state of the receipt");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! The controller: takes a ticket, asks the machine, performs what it decides.
+//!
+//! ```text
+//!  lease → load → decide ─ Run ──→ action → step → commit ─┐
+//!                    ├─── Close → bundle → retire ─────────┤
+//!                    └─── Rest ────────────────────────────┴→ Reference → ack
+//! ```
+//!
+//! A crash anywhere leaves the ticket. It comes again and takes the same path:
+//! either the message is still at the ticket's revision, and the turn is run
+//! again, or it has moved on, and only Reference is made to say so.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+
+use crate::bundle::Bundle;
+use crate::crypto::PrivateKey;
+use crate::machine::{self, Decision, Loaded, Ran, Turn};
+use crate::ports::{
+    Actions, Archive, Clock, CommitError, Fault, Feeder, Found, Guarantee, Lease, Reference,
+};
+use crate::projection::Projection;
+use crate::record::{Failure, FailureKind};
+use crate::types::MsgId;
+use crate::workflow::{Invoke, Workflow};
+use crate::workflows::Workflows;
+
+/// How long a ticket rests after a backend was unavailable: long enough not to
+/// hammer it, short enough not to be noticed after it is back.
+const UNAVAILABLE_DELAY: Duration = Duration::from_millis(500);
+
+/// How long a ticket rests when its message cannot be read: a person has to
+/// act, and the log should name it once a minute and not more.
+const CORRUPT_DELAY: Duration = Duration::from_secs(60);
+
+/// Moves messages. Any number of tasks, processes and machines may.
+pub struct Controller {
+    /// The workflows that messages are pinned to.
+    pub workflows: Arc<Workflows>,
+    /// The truth.
+    pub guarantee: Arc<dyn Guarantee>,
+    /// Where work comes from.
+    pub feeder: Arc<dyn Feeder>,
+    /// Where messages are shown.
+    pub reference: Arc<dyn Reference>,
+    /// Where finished ones are.
+    pub archive: Arc<dyn Archive>,
+    /// What moves them.
+    pub actions: Arc<dyn Actions>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The host's key, for closing chains.
+    pub key: Arc<PrivateKey>,
+}
+
+/// What became of a turn that did not end in a commit.
+enum Interrupted {
+    /// Somebody else moved the message: read again.
+    Overtaken,
+    Fault(Fault),
+}
+
+impl From<Fault> for Interrupted {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<CommitError> for Interrupted {
+    fn from(e: CommitError) -> Self {
+        match e {
+            CommitError::Conflict(_) => Self::Overtaken,
+            CommitError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+impl Controller {
+    /// Waits for one ticket and takes it to its end. Once it has the ticket, it
+    /// should be left to finish; dropping it before loses nothing.
+    ///
+    /// # Errors
+    /// When the feeder cannot lease, acknowledge or release.
+    pub async fn turn(&self) -> Result<(), Fault> {
+        let lease = self.feeder.lease().await?;
+        self.handle(lease).await
+    }
+
+    /// Takes a leased ticket to its end: acknowledged or released.
+    ///
+    /// # Errors
+    /// When the feeder cannot acknowledge or release.
+    pub async fn handle(&self, mut lease: Lease) -> Result<(), Fault> {
+        let ticket = lease.ticket;
+        let loaded = lease.loaded.take();
+        // A panic is a bug in the host. It must cost neither the worker nor the
+        // ticket, and the message's neighbours nothing at all.
+        let work = AssertUnwindSafe(self.work(ticket.msg_id, ticket.seq, loaded)).catch_unwind();
+        let delay = match work.await {
+            Ok(Ok(())) => return self.feeder.acknowledge(lease).await,
+            Ok(Err(Interrupted::Overtaken)) => Duration::ZERO,
+            Ok(Err(Interrupted::Fault(fault @ Fault::Unavailable(_)))) => {
+                tracing::warn!(msg_id = %ticket.msg_id, seq = ticket.seq, %fault, "turn put off");
+                UNAVAILABLE_DELAY
+            }
+            Ok(Err(Interrupted::Fault(fault @ Fault::Corrupt(_)))) => {
+                tracing::error!(msg_id = %ticket.msg_id, seq = ticket.seq, %fault, "message cannot be read");
+                CORRUPT_DELAY
+            }
+            Err(_) => {
+                tracing::error!(msg_id = %ticket.msg_id, seq = ticket.seq, "turn panicked");
+                CORRUPT_DELAY
+            }
+        };
+        self.feeder.release(lease, self.clock.now().after(delay)).await
+    }
+
+    async fn work(&self, id: MsgId, seq: u64, loaded: Option<Loaded>) -> Result<(), Interrupted> {
+        let loaded = match loaded {
+            Some(loaded) => loaded,
+            None => match self.guarantee.load(id).await? {
+                Found::Open(loaded) => *loaded,
+                Found::Archived => return Ok(self.show_archived(id).await?),
+                Found::Nothing => {
+                    tracing::warn!(msg_id = %id, "a ticket names no message");
+                    return Ok(());
+                }
+            },
+        };
+        if loaded.head.seq != seq {
+            // A duplicate, or a crash between commit and acknowledgement.
+            return Ok(self.reference.put(&Projection::of(&loaded)).await?);
+        }
+        let pinned = loaded.head.workflow;
+        let corrupt = |what: &str| Fault::Corrupt(format!("message {id} {what}"));
+        let workflow = self
+            .workflows
+            .pinned(pinned)
+            .ok_or_else(|| corrupt(&format!("is pinned to the workflow {pinned}, which is not here")))?;
+        match machine::decide(&workflow, &loaded.head) {
+            Some(Decision::Run(invoke)) => self.run(&workflow, invoke, &loaded).await,
+            Some(Decision::Close) => self.close(&loaded).await,
+            Some(Decision::Rest) => Ok(self.reference.put(&Projection::of(&loaded)).await?),
+            None => Err(corrupt("is in a state that its workflow does not have").into()),
+        }
+    }
+
+    async fn run(
+        &self,
+        workflow: &Workflow,
+        invoke: &Invoke,
+        loaded: &Loaded,
+    ) -> Result<(), Interrupted> {
+        let module = self.actions.resolve(&invoke.module);
+        let turn = Turn { workflow, loaded, invoke, module: module.as_deref() };
+        let not_run = |failure| Ran { outcome: Err(failure), fuel: 0, engine: "".into() };
+        let ran = match &module {
+            None => {
+                let detail = format!("no deployed module fits `{}`", invoke.module);
+                not_run(Failure::new(FailureKind::Missing, detail))
+            }
+            Some(module) => match turn.check_input(module) {
+                Err(failure) => not_run(failure),
+                Ok(()) => self.actions.run(module, machine::call(loaded)).await?,
+            },
+        };
+        let step = turn.step(&ran, self.clock.now());
+        let projection = Projection::of(&step.loaded);
+        self.guarantee.commit(step).await?;
+        Ok(self.reference.put(&projection).await?)
+    }
+
+    async fn close(&self, loaded: &Loaded) -> Result<(), Interrupted> {
+        let bundle = Bundle::close(loaded, &self.key).pack();
+        let head = &loaded.head;
+        self.guarantee.retire(loaded.message.msg_id, head.seq, bundle).await?;
+        Ok(self.reference.put(&Projection::of(loaded)).await?)
+    }
+
+    async fn show_archived(&self, id: MsgId) -> Result<(), Fault> {
+        let packed = self.archive.get(id).await?;
+        let packed = packed.ok_or_else(|| Fault::Corrupt(format!("message {id} has no bundle")))?;
+        let bundle = Bundle::unpack(&packed)?;
+        self.reference.put(&Projection::of_bundle(&bundle)?).await
+    }
+}

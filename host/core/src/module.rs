@@ -1,0 +1,157 @@
+//! Action modules as the engine sees them: the manifest that travels inside the
+//! component, and a deployment of it with its settings.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::record::ModuleRef;
+use crate::refusal::{Code, Refusal};
+use crate::schema::Schema;
+use crate::types::{Digest, ModuleName, MsgState};
+use crate::{json, schemas};
+
+/// The custom section that holds the manifest.
+pub const MANIFEST_SECTION: &str = "surety:manifest";
+
+/// The largest manifest. Its schemas are hand-written.
+pub const MANIFEST_BYTES_MAX: usize = 256 << 10;
+
+/// The largest settings of a deployment. They are handed to every call.
+pub const SETTINGS_BYTES_MAX: usize = 256 << 10;
+
+/// Limits that a module wants below the host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestLimits {
+    /// All memories and tables of one instance, in bytes.
+    pub memory_bytes_max: Option<u64>,
+    /// Fuel of one call.
+    pub fuel_max: Option<u64>,
+    /// Wall time of one call, in milliseconds.
+    pub wall_ms_max: Option<u64>,
+}
+
+/// What a module says of itself.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub struct Manifest {
+    /// The name under which it is deployed.
+    pub name: ModuleName,
+    /// Its version.
+    pub version: Version,
+    /// One sentence for who deploys or reviews it.
+    #[serde(default)]
+    pub description: String,
+    /// JSON Schema of the Msg_Ext that it needs.
+    pub reads: Value,
+    /// JSON Schema of the merge patch that it may return.
+    pub writes: Value,
+    /// JSON Schema of the settings of its deployment.
+    pub settings: Value,
+    /// The states that it may return.
+    pub returns: BTreeSet<MsgState>,
+    /// Limits below the host's.
+    #[serde(default)]
+    pub limits: ManifestLimits,
+}
+
+impl Manifest {
+    /// Reads the manifest section.
+    ///
+    /// # Errors
+    /// The strict parser's codes, `module_invalid` with all findings.
+    pub fn parse(section: &[u8]) -> Result<Self, Refusal> {
+        let invalid = |detail: &str| Refusal::new(Code::ModuleInvalid, detail);
+        if section.len() > MANIFEST_BYTES_MAX {
+            return Err(invalid("the manifest is larger than the limit `manifest_bytes_max`"));
+        }
+        let value = json::parse(section)?;
+        let errors = schemas::manifest().check(&value);
+        if !errors.is_empty() {
+            return Err(Refusal { errors, ..invalid("the manifest is not of its schema") });
+        }
+        serde_json::from_value(value).map_err(|e| invalid(&format!("the manifest: {e}")))
+    }
+}
+
+/// A deployed module: what it promises, and the settings it runs with.
+pub struct Module {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// The digest of its component.
+    pub digest: Digest,
+    /// The deployment's settings: JSON text of the manifest's schema.
+    pub settings: Arc<str>,
+    /// The digest of that text.
+    pub settings_digest: Digest,
+    reads: Schema,
+    writes: Schema,
+}
+
+impl Module {
+    /// Puts a deployment together.
+    ///
+    /// # Errors
+    /// `module_invalid` when a schema of the manifest does not compile,
+    /// `settings_invalid` with all findings when the settings do not fit.
+    pub fn new(manifest: Manifest, digest: Digest, settings: &str) -> Result<Self, Refusal> {
+        let compile = |name: &str, schema: &Value| {
+            Schema::compile(schema).map_err(|finding| {
+                let pointer = format!("/{name}{}", finding.pointer);
+                let detail = "a schema of the manifest does not compile";
+                Refusal::new(Code::ModuleInvalid, detail).at(&pointer, finding.detail)
+            })
+        };
+        let invalid = |detail: &str| Refusal::new(Code::SettingsInvalid, detail);
+        if settings.len() > SETTINGS_BYTES_MAX {
+            return Err(invalid("the settings are larger than the limit `settings_bytes_max`"));
+        }
+        let errors = compile("settings", &manifest.settings)?.check(&json::parse(settings.as_bytes())?);
+        if !errors.is_empty() {
+            let detail = "the settings are not of the manifest's settings schema";
+            return Err(Refusal { errors, ..invalid(detail) });
+        }
+        Ok(Self {
+            reads: compile("reads", &manifest.reads)?,
+            writes: compile("writes", &manifest.writes)?,
+            manifest,
+            digest,
+            settings: settings.into(),
+            settings_digest: Digest::of(settings.as_bytes()),
+        })
+    }
+
+    /// The schema of the Msg_Ext that it needs.
+    #[must_use]
+    pub fn reads(&self) -> &Schema {
+        &self.reads
+    }
+
+    /// The schema of the patch that it may return.
+    #[must_use]
+    pub fn writes(&self) -> &Schema {
+        &self.writes
+    }
+
+    /// How records name it.
+    #[must_use]
+    pub fn reference(&self) -> ModuleRef {
+        ModuleRef {
+            name: self.manifest.name.clone(),
+            version: self.manifest.version.clone(),
+            digest: self.digest,
+            settings: self.settings_digest,
+        }
+    }
+}
+
+impl fmt::Debug for Module {
+    /// Without the settings, which may be private.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Module({}@{} {})", self.manifest.name, self.manifest.version, self.digest)
+    }
+}

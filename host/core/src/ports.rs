@@ -1,0 +1,368 @@
+//! The ports: what the engine asks of the world. Each doc line says what must
+//! hold when the call returns; the conformance suite in `tests/` asserts it for
+//! every backend.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::machine::{Call, Loaded, Ran, Step};
+use crate::module::Module;
+use crate::projection::Projection;
+use crate::receipt::Receipt;
+use crate::types::{Address, ClientId, Digest, ModuleName, MsgId, MsgState, MsgType, Seq, Time};
+use crate::workflow::ModuleSpec;
+
+/// A backend that did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// Nothing was done, or it is not known; the same call may be made again.
+    #[error("{0}")]
+    Unavailable(String),
+    /// What is stored cannot be read. Nobody should go on as if it could.
+    #[error("stored data is corrupt: {0}")]
+    Corrupt(String),
+}
+
+impl From<crate::codec::DecodeError> for Fault {
+    fn from(e: crate::codec::DecodeError) -> Self {
+        Self::Corrupt(e.to_string())
+    }
+}
+
+/// Msg_IDs to keep for a client.
+#[derive(Debug, Clone)]
+pub struct Reservation {
+    /// For whom.
+    pub client_id: ClientId,
+    /// Fresh ids.
+    pub msg_ids: Vec<MsgId>,
+    /// Now; what expired before does not count.
+    pub now: Time,
+    /// The last moment at which each may be used.
+    pub expires_at: Time,
+    /// The most that the client may hold, these included.
+    pub outstanding_max: u32,
+}
+
+/// Why ids were not reserved.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReserveError {
+    /// The client holds too many already.
+    #[error("the client holds {outstanding} unused ids already")]
+    Cap {
+        /// How many it holds.
+        outstanding: u64,
+    },
+    /// The backend failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A verified message that is to be kept, with its first ticket.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// The message in its initial state. Only [`crate::intake`] makes one, from
+    /// a `Verified<Message>`.
+    pub(crate) loaded: Loaded,
+}
+
+impl Admission {
+    /// The message in its initial state.
+    #[must_use]
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    /// The same, by value.
+    #[must_use]
+    pub fn into_loaded(self) -> Loaded {
+        self.loaded
+    }
+}
+
+/// A message that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admitted {
+    /// By this call.
+    Now,
+    /// The same content was admitted before, with this receipt.
+    Before(Arc<Receipt>),
+}
+
+/// Why a message was not admitted. Nothing was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AdmitError {
+    /// The Msg_ID was never issued.
+    #[error("the msg_id was never issued")]
+    Unknown,
+    /// The Msg_ID was issued to another client.
+    #[error("the msg_id was issued to another client")]
+    Foreign,
+    /// The Msg_ID's time is over.
+    #[error("the msg_id expired at {0}")]
+    Expired(Time),
+    /// The Msg_ID carries other content.
+    #[error("the msg_id carries other content")]
+    Used,
+    /// The backend failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Where a message is.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// In Guarantee.
+    Open(Box<Loaded>),
+    /// In the archive.
+    Archived,
+    /// Nowhere: no message was ever admitted under this id.
+    Nothing,
+}
+
+/// Why a transition was not committed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CommitError {
+    /// The message is not at the expected revision: somebody else was first.
+    #[error("the message is not at revision {0}")]
+    Conflict(Seq),
+    /// The backend failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// The system of record. It is the truth; everything else can be rebuilt.
+#[async_trait]
+pub trait Guarantee: Send + Sync {
+    /// On return all ids are durable and bound to the client, or none is.
+    async fn reserve(&self, reservation: Reservation) -> Result<(), ReserveError>;
+
+    /// On return message, first state, record 0, receipt and first ticket are
+    /// durable together and the Msg_ID is used for ever. Equal content under
+    /// the same Msg_ID gives the first receipt, also after archiving.
+    async fn admit(&self, admission: Admission) -> Result<Admitted, AdmitError>;
+
+    /// The message as last committed, and never older.
+    async fn load(&self, msg_id: MsgId) -> Result<Found, Fault>;
+
+    /// If the message is at `step.expect()`: on return state, ext, record and
+    /// the next ticket are durable together. Else `Conflict`, and nothing
+    /// changed. Of any number of calls that expect one revision, one succeeds.
+    /// After `Unavailable` either may be the case.
+    async fn commit(&self, step: Step) -> Result<(), CommitError>;
+
+    /// If the message is at `seq`: on return the bundle is in the archive, never
+    /// to be replaced, and the message is out of Guarantee with its ticket.
+    /// Archived already: `Conflict`.
+    async fn retire(&self, msg_id: MsgId, seq: Seq, bundle: Vec<u8>) -> Result<(), CommitError>;
+
+    /// Open messages in the order of their ids, from behind `after`.
+    async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault>;
+}
+
+/// A line of the feeder queue. A hint: whether there is work, the message says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    /// Which message.
+    pub msg_id: MsgId,
+    /// The revision that the ticket was made for.
+    pub seq: Seq,
+}
+
+/// A ticket in hand.
+#[derive(Debug)]
+pub struct Lease {
+    /// The ticket.
+    pub ticket: Ticket,
+    /// The message, when the backend has it at hand.
+    pub loaded: Option<Loaded>,
+    /// The backend's own name for the lease.
+    pub handle: u64,
+}
+
+/// The feeder queue: at least once, in no order.
+#[async_trait]
+pub trait Feeder: Send + Sync {
+    /// On return the ticket will be leased at `at` or later, at least once.
+    async fn push(&self, ticket: Ticket, at: Time) -> Result<(), Fault>;
+
+    /// Waits for a ticket that is due. Nobody else gets it until the lease ends.
+    /// Dropping the future loses nothing.
+    async fn lease(&self) -> Result<Lease, Fault>;
+
+    /// The ticket will not come again. May be forgotten in a crash.
+    async fn acknowledge(&self, lease: Lease) -> Result<(), Fault>;
+
+    /// The ticket comes again, not before `at`.
+    async fn release(&self, lease: Lease, at: Time) -> Result<(), Fault>;
+}
+
+/// What messages are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Of this client.
+    pub client_id: Option<ClientId>,
+    /// Of this type.
+    pub msg_type: Option<MsgType>,
+    /// In this state.
+    pub msg_state: Option<MsgState>,
+    /// Created at or after.
+    pub created_from: Option<Time>,
+    /// Created before.
+    pub created_to: Option<Time>,
+    /// Behind this place; as [`Page::cursor`] gave it.
+    pub after: Option<Cursor>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// A place in the order of (creation_date, Msg_ID), newest first.
+pub type Cursor = (Time, MsgId);
+
+/// Some of the messages that were asked for, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The messages.
+    pub messages: Vec<Projection>,
+    /// Where the next page starts; none at the end.
+    pub cursor: Option<Cursor>,
+}
+
+/// The read model. Derived; it may lag behind, and can be rebuilt.
+#[async_trait]
+pub trait Reference: Send + Sync {
+    /// Unless it has a later revision of the message: it will show this one.
+    /// May be lost in a crash, until the message's ticket comes again.
+    async fn put(&self, projection: &Projection) -> Result<(), Fault>;
+
+    /// A message as of the last `put` that was seen.
+    async fn get(&self, msg_id: MsgId) -> Result<Option<Projection>, Fault>;
+
+    /// Messages, newest first.
+    async fn list(&self, query: &Query) -> Result<Page, Fault>;
+
+    /// How many messages there are in each state of each type.
+    async fn counts(&self) -> Result<BTreeMap<(MsgType, MsgState), u64>, Fault>;
+
+    /// On return the message is not shown, until it is put again.
+    async fn remove(&self, msg_id: MsgId) -> Result<(), Fault>;
+}
+
+/// Packed bundles of finished messages. Written by [`Guarantee::retire`].
+#[async_trait]
+pub trait Archive: Send + Sync {
+    /// The packed bundle of a message.
+    async fn get(&self, msg_id: MsgId) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Archived messages in the order of their ids, from behind `after`.
+    async fn list(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault>;
+}
+
+/// Who may submit what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// Its name.
+    pub client_id: ClientId,
+    /// The addresses that may sign for it.
+    pub signers: BTreeSet<Address>,
+    /// The message types that it may submit.
+    pub msg_types: BTreeSet<MsgType>,
+    /// The most unused Msg_IDs that it may hold; the host's default if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub msg_ids_outstanding_max: Option<u32>,
+}
+
+/// The registered clients; part of Guarantee.
+#[async_trait]
+pub trait Clients: Send + Sync {
+    /// On return the client is durable as given, in place of what was there.
+    async fn put(&self, client: Client) -> Result<(), Fault>;
+
+    /// The client as last put.
+    async fn get(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, Fault>;
+
+    /// All of them, by name.
+    async fn list(&self) -> Result<Vec<Arc<Client>>, Fault>;
+}
+
+/// A version of a module under its name, with its settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Deployment {
+    /// The module's name.
+    pub name: ModuleName,
+    /// Its version.
+    pub version: Version,
+    /// The digest of its component.
+    pub digest: Digest,
+    /// The settings: JSON text.
+    pub settings: Arc<str>,
+    /// When it was deployed, by the host's clock.
+    pub deployed_at: Time,
+}
+
+/// Why something was not deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DeployError {
+    /// Its version is taken by other content.
+    #[error("the version is deployed with the digest {0}")]
+    AlreadyExists(Digest),
+    /// The backend failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// What is deployed: components by their content, names and versions, workflows.
+#[async_trait]
+pub trait Catalog: Send + Sync {
+    /// On return component and deployment are durable. The same version with the
+    /// same digest takes the new settings; with another digest it is refused.
+    async fn put_module(&self, module: Deployment, component: Vec<u8>) -> Result<(), DeployError>;
+
+    /// The component with this digest.
+    async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// All deployments.
+    async fn modules(&self) -> Result<Vec<Deployment>, Fault>;
+
+    /// On return the workflow's text is durable under its type and version. The
+    /// same text again is no change; another one is refused.
+    async fn put_workflow(
+        &self,
+        msg_type: MsgType,
+        version: u32,
+        text: Arc<str>,
+    ) -> Result<(), DeployError>;
+
+    /// The texts of all workflows.
+    async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault>;
+}
+
+/// The sandboxed actions.
+#[async_trait]
+pub trait Actions: Send + Sync {
+    /// The best deployed module that fits: the highest version.
+    fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>>;
+
+    /// Runs one call to its end. Whatever the module does, the host lives, and
+    /// the end is in [`Ran`]; a `Fault` is the host's own failure.
+    async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault>;
+}
+
+/// Time and chance. Nothing else in the engine knows either.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Time;
+
+    /// Returns at `time` or soon after, at once when it is past.
+    async fn sleep_until(&self, time: Time);
+
+    /// Ten bytes that nobody can foretell.
+    fn random(&self) -> [u8; 10];
+}

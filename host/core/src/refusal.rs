@@ -1,0 +1,173 @@
+//! What a caller is told when its input is not taken: a stable code, one
+//! sentence, and every finding with its place.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// JSON Pointer (RFC 6901) to the place in the text that was checked.
+    pub pointer: String,
+    /// What is wrong there.
+    pub detail: String,
+}
+
+/// A refusal of some input. Nothing was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stable code.
+    pub code: Code,
+    /// One sentence for the caller.
+    pub detail: String,
+    /// All findings, where there are several or their place matters.
+    pub errors: Vec<Finding>,
+}
+
+impl Refusal {
+    /// A refusal without findings.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// The same with one finding more.
+    #[must_use]
+    pub fn at(mut self, pointer: &str, detail: impl Into<String>) -> Self {
+        self.errors.push(Finding { pointer: pointer.to_owned(), detail: detail.into() });
+        self
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)?;
+        for Finding { pointer, detail } in &self.errors {
+            write!(f, "; {pointer:?} {detail}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// Every code that a refusal can have. The texts are part of the API.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The text that clients match on.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body or message is larger than the host takes.
+    MessageTooLarge = "message_too_large",
+    /// The JSON text is no JSON.
+    JsonSyntax = "json_syntax",
+    /// The JSON text is not UTF-8.
+    JsonUtf8 = "json_utf8",
+    /// The JSON text starts with a byte order mark.
+    JsonBom = "json_bom",
+    /// A string holds half a surrogate pair.
+    JsonSurrogate = "json_surrogate",
+    /// An object has the same key twice.
+    JsonDuplicateKey = "json_duplicate_key",
+    /// A number that a double cannot hold exactly.
+    JsonNumber = "json_number",
+    /// Nested too deep.
+    JsonDepth = "json_depth",
+    /// Something follows the JSON text.
+    JsonTrailing = "json_trailing",
+    /// The envelope is not of its schema.
+    EnvelopeInvalid = "envelope_invalid",
+    /// The envelope's signing scheme is not known here.
+    SchemeUnknown = "scheme_unknown",
+    /// No workflow takes messages of this type.
+    MsgTypeUnknown = "msg_type_unknown",
+    /// The message is not of its type's schema.
+    SchemaInvalid = "schema_invalid",
+    /// The signature is not `0x` and hex digits.
+    SignatureHex = "signature_hex",
+    /// The signature is not 65 bytes long.
+    SignatureLength = "signature_length",
+    /// The compact form of EIP-2098.
+    SignatureCompact = "signature_compact",
+    /// The recovery id is none of 0, 1, 27, 28.
+    SignatureBadV = "signature_bad_v",
+    /// r or s is zero.
+    SignatureZero = "signature_zero",
+    /// r or s is not below the curve's order.
+    SignatureOutOfRange = "signature_out_of_range",
+    /// s is in the upper half (EIP-2).
+    SignatureHighS = "signature_high_s",
+    /// No key can have made the signature.
+    SignatureUnrecoverable = "signature_unrecoverable",
+    /// There is no client of this name.
+    ClientUnknown = "client_unknown",
+    /// The signer may not act for the client.
+    SignerNotAllowed = "signer_not_allowed",
+    /// The client may not submit this message type.
+    MsgTypeNotAllowed = "msg_type_not_allowed",
+    /// The Msg_ID is not of the form that the host issues.
+    MsgIdMalformed = "msg_id_malformed",
+    /// The Msg_ID was never issued.
+    MsgIdUnknown = "msg_id_unknown",
+    /// The Msg_ID was issued to another client.
+    MsgIdForeign = "msg_id_foreign",
+    /// The Msg_ID was not used in time.
+    MsgIdExpired = "msg_id_expired",
+    /// The Msg_ID carries other content already.
+    MsgIdUsed = "msg_id_used",
+    /// The client has as many unused Msg_IDs as it may.
+    MsgIdCap = "msg_id_cap",
+    /// A workflow that is not of its schema or contradicts itself.
+    WorkflowInvalid = "workflow_invalid",
+    /// A workflow that uses what this version does not have.
+    WorkflowUnsupported = "workflow_unsupported",
+    /// This version of the workflow is deployed with other content.
+    WorkflowVersionUsed = "workflow_version_used",
+    /// A component that is no action or has no valid manifest.
+    ModuleInvalid = "module_invalid",
+    /// A component imports what it may not have.
+    ModuleImport = "module_import",
+    /// This version of the module is deployed with other content.
+    ModuleVersionUsed = "module_version_used",
+    /// A module that nothing deployed.
+    ModuleUnknown = "module_unknown",
+    /// The module's settings are not of its manifest's schema.
+    SettingsInvalid = "settings_invalid",
+    /// The request is malformed.
+    RequestInvalid = "request_invalid",
+    /// A bearer token is missing or unknown.
+    Unauthorized = "unauthorized",
+    /// The token's role may not do this.
+    Forbidden = "forbidden",
+    /// There is no such thing.
+    NotFound = "not_found",
+    /// The path does not take this method.
+    MethodNotAllowed = "method_not_allowed",
+    /// The host is full; try again later.
+    Busy = "busy",
+    /// The host cannot answer now; try again later.
+    Unavailable = "unavailable",
+    /// The host failed.
+    Internal = "internal",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

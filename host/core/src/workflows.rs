@@ -1,0 +1,53 @@
+//! The workflows that this host knows: each by its digest, for the messages
+//! that are pinned to it, and the newest of each type, for those that come.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::types::{Digest, MsgType};
+use crate::workflow::Workflow;
+
+/// Deployed workflows, shared by intake, controllers and the faces.
+#[derive(Debug, Default)]
+pub struct Workflows(RwLock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    by_digest: HashMap<Digest, Arc<Workflow>>,
+    newest: HashMap<MsgType, Arc<Workflow>>,
+}
+
+impl Workflows {
+    /// Takes a workflow in. It admits new messages if its version is the highest.
+    pub fn add(&self, workflow: Workflow) {
+        let workflow = Arc::new(workflow);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.by_digest.insert(workflow.digest, Arc::clone(&workflow));
+        let newest =
+            known.newest.entry(workflow.msg_type.clone()).or_insert_with(|| Arc::clone(&workflow));
+        if workflow.version > newest.version {
+            *newest = workflow;
+        }
+    }
+
+    /// The one that a message is pinned to.
+    #[must_use]
+    pub fn pinned(&self, digest: Digest) -> Option<Arc<Workflow>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).by_digest.get(&digest).cloned()
+    }
+
+    /// The one that admits messages of a type.
+    #[must_use]
+    pub fn newest(&self, msg_type: &MsgType) -> Option<Arc<Workflow>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).newest.get(msg_type).cloned()
+    }
+
+    /// All of them, by type and version.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Workflow>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = known.by_digest.values().cloned().collect();
+        all.sort_by(|a, b| (&a.msg_type, a.version).cmp(&(&b.msg_type, b.version)));
+        all
+    }
+}
