@@ -150,7 +150,8 @@ impl Bundle {
         for (seq, sealed) in (0..).zip(&self.records) {
             let bad = |why: String| Unproven::Record { seq, why };
             let record = sealed.record().map_err(|e| bad(e.to_string()))?;
-            self.check_link(&record, seq, link, records.last()).map_err(|why| bad(why.to_owned()))?;
+            self.check_link(&record, seq, link, records.last())
+                .map_err(|why| bad(why.to_owned()))?;
             link = Digest::of(&sealed.bytes);
             records.push(record);
         }

@@ -136,10 +136,9 @@ impl Controller {
         }
         let pinned = loaded.head.workflow;
         let corrupt = |what: &str| Fault::Corrupt(format!("message {id} {what}"));
-        let workflow = self
-            .workflows
-            .pinned(pinned)
-            .ok_or_else(|| corrupt(&format!("is pinned to the workflow {pinned}, which is not here")))?;
+        let workflow = self.workflows.pinned(pinned).ok_or_else(|| {
+            corrupt(&format!("is pinned to the workflow {pinned}, which is not here"))
+        })?;
         match machine::decide(&workflow, &loaded.head) {
             Some(Decision::Run(invoke)) => self.run(&workflow, invoke, &loaded).await,
             Some(Decision::Close) => self.close(&loaded).await,

@@ -53,7 +53,8 @@ impl Signature {
         let digits = text.strip_prefix("0x").ok_or_else(not_hex)?;
         let bytes = hex::decode(digits).map_err(|_| not_hex())?;
         if bytes.len() == 64 {
-            let detail = "64 bytes are the compact form of EIP-2098, which is not taken; send r, s and v";
+            let detail =
+                "64 bytes are the compact form of EIP-2098, which is not taken; send r, s and v";
             return Err(Refusal::new(Code::SignatureCompact, detail));
         }
         let bytes: [u8; 65] = bytes.try_into().map_err(|bytes: Vec<u8>| {
@@ -162,8 +163,9 @@ impl PrivateKey {
     /// # Errors
     /// When they are zero or not below the curve's order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Malformed> {
-        let key = SigningKey::from_slice(bytes)
-            .map_err(|_| Malformed::new("private key", "(hidden)", "is not below the curve's order"))?;
+        let key = SigningKey::from_slice(bytes).map_err(|_| {
+            Malformed::new("private key", "(hidden)", "is not below the curve's order")
+        })?;
         let address = address_of(key.verifying_key());
         Ok(Self { key, address })
     }
@@ -190,7 +192,8 @@ impl FromStr for PrivateKey {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let malformed = || Malformed::new("private key", "(hidden)", "is not `0x` and 64 hex digits");
+        let malformed =
+            || Malformed::new("private key", "(hidden)", "is not `0x` and 64 hex digits");
         let digits = text.strip_prefix("0x").ok_or_else(malformed)?;
         let mut bytes = [0; 32];
         hex::decode_to_slice(digits, &mut bytes).map_err(|_| malformed())?;

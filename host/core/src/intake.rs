@@ -101,7 +101,9 @@ impl Intake {
         let max = self.limits.msg_ids_count_max;
         if !(1..=max).contains(&count) {
             let detail = format!("count is {count}; it may be 1 to `msg_ids_count_max`, {max}");
-            return Err(Refusal::new(Code::RequestInvalid, detail).at("/count", "is out of range").into());
+            return Err(Refusal::new(Code::RequestInvalid, detail)
+                .at("/count", "is out of range")
+                .into());
         }
         let now = self.clock.now();
         let msg_ids: Vec<_> = (0..count).map(|_| MsgId::new(now, self.clock.random())).collect();
@@ -167,10 +169,7 @@ impl Intake {
     }
 
     /// Everything that the text and the signature say by themselves.
-    fn validate(
-        &self,
-        envelope: &Envelope,
-    ) -> Result<(Verified<Message>, Arc<Workflow>), Refusal> {
+    fn validate(&self, envelope: &Envelope) -> Result<(Verified<Message>, Arc<Workflow>), Refusal> {
         let value = json::parse(envelope.text.as_bytes())?;
         let members = Members::read(&value)?;
         let workflow = self.workflows.newest(&members.msg_type).ok_or_else(|| {

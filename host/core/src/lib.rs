@@ -39,3 +39,4 @@ pub mod bundle;
 pub mod codec;
 pub mod projection;
 pub mod reconcile;
+mod stored;

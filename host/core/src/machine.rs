@@ -297,7 +297,8 @@ impl Turn<'_> {
         if findings.is_empty() {
             return Ok(());
         }
-        let detail = format!("msg_ext is not what `{}` reads: {}", module.manifest.name, list(&findings));
+        let detail =
+            format!("msg_ext is not what `{}` reads: {}", module.manifest.name, list(&findings));
         Err(Failure::new(FailureKind::Unreadable, detail))
     }
 
@@ -318,7 +319,8 @@ impl Turn<'_> {
             Err(failure) => {
                 let failure = Failure { detail: cut(&failure.detail), ..failure };
                 let last_error = Some(failure.to_string().into());
-                let retry = failure.kind.may_heal() && head.attempt < self.invoke.retry.max_attempts;
+                let retry =
+                    failure.kind.may_heal() && head.attempt < self.invoke.retry.max_attempts;
                 record.failure = Some(failure);
                 let after = if retry {
                     let due = at.after(self.invoke.retry.delay(head.attempt));
@@ -337,7 +339,10 @@ impl Turn<'_> {
         let undeclared = |detail: String| Failure::new(FailureKind::Undeclared, detail);
         let to = self.invoke.targets.get(advance.state.as_str()).cloned().ok_or_else(|| {
             let state = cut(&advance.state);
-            undeclared(format!("the action returned the state {state:?}, which is no target of `{}`", self.loaded.head.state))
+            undeclared(format!(
+                "the action returned the state {state:?}, which is no target of `{}`",
+                self.loaded.head.state
+            ))
         })?;
         let patch = json::parse(advance.ext_patch.as_bytes())
             .map_err(|e| undeclared(format!("the ext patch is not strict JSON: {e}")))?;
@@ -347,12 +352,18 @@ impl Turn<'_> {
         if let Some(module) = self.module {
             let findings = module.writes().check(&patch);
             if !findings.is_empty() {
-                return Err(undeclared(format!("the ext patch is outside the module's schema: {}", list(&findings))));
+                return Err(undeclared(format!(
+                    "the ext patch is outside the module's schema: {}",
+                    list(&findings)
+                )));
             }
         }
         let ext = self.loaded.head.ext.merged(&patch);
         if ext.text().len() > EXT_BYTES_MAX {
-            let detail = format!("msg_ext would have {} bytes; the limit `ext_bytes_max` is {EXT_BYTES_MAX}", ext.text().len());
+            let detail = format!(
+                "msg_ext would have {} bytes; the limit `ext_bytes_max` is {EXT_BYTES_MAX}",
+                ext.text().len()
+            );
             return Err(Failure::new(FailureKind::Limit, detail));
         }
         let note = advance.note.as_deref().map(cut).unwrap_or_default();

@@ -61,7 +61,10 @@ impl Envelope {
         let findings = schemas::envelope().check(&value);
         if !findings.is_empty() {
             let detail = "the envelope is not of its schema";
-            return Err(Refusal { errors: findings, ..Refusal::new(Code::EnvelopeInvalid, detail) });
+            return Err(Refusal {
+                errors: findings,
+                ..Refusal::new(Code::EnvelopeInvalid, detail)
+            });
         }
         let member = |name: &str| value[name].as_str().unwrap_or_default();
         let scheme = Scheme::parse(member("scheme")).ok_or_else(|| {

@@ -110,7 +110,8 @@ impl Module {
         if settings.len() > SETTINGS_BYTES_MAX {
             return Err(invalid("the settings are larger than the limit `settings_bytes_max`"));
         }
-        let errors = compile("settings", &manifest.settings)?.check(&json::parse(settings.as_bytes())?);
+        let errors =
+            compile("settings", &manifest.settings)?.check(&json::parse(settings.as_bytes())?);
         if !errors.is_empty() {
             let detail = "the settings are not of the manifest's settings schema";
             return Err(Refusal { errors, ..invalid(detail) });

@@ -268,9 +268,8 @@ fn decode_module(r: &mut Reader<'_>) -> Result<Option<ModuleRef>, DecodeError> {
     let version = r.text("module version")?;
     let (digest, settings) = (r.bytes()?, r.bytes()?);
     let Some(name) = name else { return Ok(None) };
-    let digest_of = |bytes: &[u8], what| {
-        bytes.try_into().map(Digest).map_err(|_| DecodeError::Field(what))
-    };
+    let digest_of =
+        |bytes: &[u8], what| bytes.try_into().map(Digest).map_err(|_| DecodeError::Field(what));
     Ok(Some(ModuleRef {
         name,
         version: version.parse().map_err(|_| DecodeError::Field("module version"))?,

@@ -186,7 +186,8 @@ impl FromStr for Digest {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let malformed = || Malformed::new("digest", text, "is not `0x` and 64 lower-case hex digits");
+        let malformed =
+            || Malformed::new("digest", text, "is not `0x` and 64 lower-case hex digits");
         let digits = text.strip_prefix("0x").ok_or_else(malformed)?;
         let mut bytes = [0; 32];
         hex::decode_to_slice(digits, &mut bytes).map_err(|_| malformed())?;
@@ -292,7 +293,8 @@ impl FromStr for Time {
 
     /// Any RFC 3339 date-time from 1970 on, with its offset.
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let malformed = || Malformed::new("time", text, "is not an RFC 3339 date-time from 1970 on");
+        let malformed =
+            || Malformed::new("time", text, "is not an RFC 3339 date-time from 1970 on");
         let stamp: jiff::Timestamp = text.parse().map_err(|_| malformed())?;
         let millis = u64::try_from(stamp.as_millisecond()).map_err(|_| malformed())?;
         Ok(Self::from_millis(millis))

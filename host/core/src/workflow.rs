@@ -183,14 +183,20 @@ impl Workflow {
     /// The strict parser's codes, `workflow_unsupported`, `workflow_invalid`.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         if text.len() > WORKFLOW_BYTES_MAX {
-            let detail = format!("the workflow has {} bytes; the limit `workflow_bytes_max` is {WORKFLOW_BYTES_MAX}", text.len());
+            let detail = format!(
+                "the workflow has {} bytes; the limit `workflow_bytes_max` is {WORKFLOW_BYTES_MAX}",
+                text.len()
+            );
             return Err(invalid(detail));
         }
         let value = json::parse(text.as_bytes())?;
         refuse_unsupported(&value)?;
         let findings = schemas::workflow().check(&value);
         if !findings.is_empty() {
-            return Err(Refusal { errors: findings, ..invalid("the workflow is not of its schema") });
+            return Err(Refusal {
+                errors: findings,
+                ..invalid("the workflow is not of its schema")
+            });
         }
         let file: File = serde_json::from_value(value).map_err(|e| invalid(e.to_string()))?;
         if !file.schema.is_object() {
@@ -272,7 +278,8 @@ fn refuse_unsupported(value: &Value) -> Result<(), Refusal> {
     for (name, state) in states {
         for word in UNSUPPORTED {
             if state.get(word).is_some() {
-                let pointer = format!("/states/{}/{word}", name.replace('~', "~0").replace('/', "~1"));
+                let pointer =
+                    format!("/states/{}/{word}", name.replace('~', "~0").replace('/', "~1"));
                 refusal = refusal.at(&pointer, format!("`{word}` is not supported yet"));
             }
         }

@@ -1,0 +1,65 @@
+//! The stored form of a message's head, the same in every backend.
+
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::ext::MsgExt;
+use crate::machine::{Head, Phase};
+use crate::types::{Digest, Time};
+
+impl Phase {
+    fn number(self) -> u64 {
+        match self {
+            Self::Running => 0,
+            Self::Parked => 1,
+            Self::Final => 2,
+        }
+    }
+}
+
+impl Head {
+    /// The stored form.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        Writer::new()
+            .number(self.seq)
+            .text(self.state.as_str())
+            .number(self.phase.number())
+            .number(self.step)
+            .number(self.attempt.into())
+            .number(self.due.as_millis())
+            .text(self.ext.text())
+            .bytes(&self.workflow.0)
+            .bytes(&self.link.0)
+            .number(self.updated_at.as_millis())
+            .text(self.last_error.as_deref().unwrap_or_default())
+            .finish()
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// When the bytes are not what [`Head::encode`] writes.
+    pub fn decode(stored: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(stored)?;
+        let head = Self {
+            seq: r.number("seq")?,
+            state: r.text("state")?.parse().map_err(|_| DecodeError::Field("state"))?,
+            phase: match r.number("phase")? {
+                0 => Phase::Running,
+                1 => Phase::Parked,
+                2 => Phase::Final,
+                _ => return Err(DecodeError::Field("phase")),
+            },
+            step: r.number("step")?,
+            attempt: u32::try_from(r.number("attempt")?)
+                .map_err(|_| DecodeError::Field("attempt"))?,
+            due: Time::from_millis(r.number("due")?),
+            ext: MsgExt::parse(r.text("ext")?).map_err(|_| DecodeError::Field("ext"))?,
+            workflow: Digest(r.array("workflow")?),
+            link: Digest(r.array("link")?),
+            updated_at: Time::from_millis(r.number("updated_at")?),
+            last_error: Some(r.text("last_error")?).filter(|e| !e.is_empty()).map(Into::into),
+        };
+        r.finish()?;
+        Ok(head)
+    }
+}

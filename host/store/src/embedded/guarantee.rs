@@ -1,0 +1,271 @@
+//! Guarantee on SQLite: each method is one job, so one transaction.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use surety_core::bundle::Bundle;
+use surety_core::machine::{Head, Loaded, Next, Step};
+use surety_core::message::Message;
+use surety_core::ports::{
+    Admission, AdmitError, Admitted, CommitError, Fault, Found, Guarantee, Reservation,
+    ReserveError, Ticket,
+};
+use surety_core::receipt::Receipt;
+use surety_core::record::Sealed;
+use surety_core::types::{MsgId, Seq, Time};
+
+use super::{Embedded, integer, msg_id, number};
+
+/// How long an expired Msg_ID is remembered as expired before it is unknown.
+const EXPIRED_KEPT_MS: u64 = 7 * 24 * 3_600_000;
+
+/// Expired ids that one reservation clears away, so that none takes long.
+const EXPIRED_CLEARED: u32 = 1_000;
+
+/// What the ids say of a Msg_ID that is to be admitted.
+enum Admit {
+    Unknown,
+    Foreign,
+    Expired(Time),
+    /// With the parts in which the first content is found.
+    Used {
+        receipt: Option<Vec<u8>>,
+        bundle: Option<Vec<u8>>,
+    },
+    Done(i64),
+}
+
+#[async_trait]
+impl Guarantee for Embedded {
+    async fn reserve(&self, r: Reservation) -> Result<(), ReserveError> {
+        let job = move |db: &Connection| reserve(db, &r);
+        self.committer.write(job, |_| {}).await?
+    }
+
+    async fn admit(&self, admission: Admission) -> Result<Admitted, AdmitError> {
+        let loaded = admission.into_loaded();
+        let (message, content) = (loaded.message.encode(), loaded.message.content_hash);
+        let (receipt, head) = (loaded.receipt.encode(), loaded.head.encode());
+        let (first, queue) = (loaded.clone(), Arc::clone(&self.queue));
+        let job = move |db: &Connection| {
+            let admit = check(db, &first)?;
+            if let Admit::Done(mid) = admit {
+                execute(db, "UPDATE ids SET used = 1 WHERE mid = ?", params![mid])?;
+                execute(db, "INSERT INTO body VALUES (?, ?, ?)", params![mid, message, receipt])?;
+                execute(db, "INSERT INTO head VALUES (?, ?, ?)", params![mid, 0, head])?;
+                append(db, mid, &first)?;
+                feed(db, mid, first.head.seq, first.head.due)?;
+            }
+            Ok(admit)
+        };
+        let after = move |admit: &Admit| {
+            if let Admit::Done(mid) = admit {
+                let ticket = Ticket { msg_id: loaded.message.msg_id, seq: loaded.head.seq };
+                queue.push(ticket, loaded.head.due, number(*mid), Some(loaded));
+            }
+        };
+        let receipt = match self.committer.write(job, after).await? {
+            Admit::Done(_) => return Ok(Admitted::Now),
+            Admit::Unknown => return Err(AdmitError::Unknown),
+            Admit::Foreign => return Err(AdmitError::Foreign),
+            Admit::Expired(at) => return Err(AdmitError::Expired(at)),
+            Admit::Used { receipt: Some(receipt), .. } => {
+                Arc::new(Receipt::decode(&receipt).map_err(Fault::from)?)
+            }
+            Admit::Used { bundle: Some(bundle), .. } => {
+                Bundle::unpack(&bundle).map_err(Fault::from)?.receipt
+            }
+            Admit::Used { .. } => {
+                return Err(
+                    Fault::Corrupt("a used msg_id has neither body nor bundle".into()).into()
+                );
+            }
+        };
+        let same = receipt.content_hash == content;
+        if same { Ok(Admitted::Before(receipt)) } else { Err(AdmitError::Used) }
+    }
+
+    async fn load(&self, msg_id: MsgId) -> Result<Found, Fault> {
+        let parts = self.readers.read(move |db| read_parts(db, msg_id)).await?;
+        parts.map_or(Ok(Found::Nothing), Parts::read)
+    }
+
+    async fn commit(&self, step: Step) -> Result<(), CommitError> {
+        let expect = step.expect();
+        let Step { loaded, next } = step;
+        let (after, queue) = (loaded.clone(), Arc::clone(&self.queue));
+        let (head, msg_id) = (loaded.head.encode(), loaded.message.msg_id);
+        let job = move |db: &Connection| {
+            let Some(mid) = mid(db, msg_id)? else {
+                return Ok(None);
+            };
+            let sql = "UPDATE head SET seq = ?, head = ? WHERE mid = ? AND seq = ?";
+            let moved = params![integer(loaded.head.seq), head, mid, integer(expect)];
+            if execute(db, sql, moved)? == 0 {
+                return Ok(None);
+            }
+            append(db, mid, &loaded)?;
+            if let Next::Feed(at) = next {
+                feed(db, mid, loaded.head.seq, at)?;
+            }
+            Ok(Some(mid))
+        };
+        let feed = move |mid: &Option<i64>| {
+            if let (Some(mid), Next::Feed(at)) = (*mid, next) {
+                let ticket = Ticket { msg_id, seq: after.head.seq };
+                queue.push(ticket, at, number(mid), Some(after));
+            }
+        };
+        let moved = self.committer.write(job, feed).await?;
+        moved.map(|_| ()).ok_or(CommitError::Conflict(expect))
+    }
+
+    async fn retire(&self, msg_id: MsgId, seq: Seq, bundle: Vec<u8>) -> Result<(), CommitError> {
+        let job = move |db: &Connection| {
+            let Some(mid) = mid(db, msg_id)? else {
+                return Ok(false);
+            };
+            let gone = "DELETE FROM head WHERE mid = ? AND seq = ?";
+            if execute(db, gone, params![mid, integer(seq)])? == 0 {
+                return Ok(false);
+            }
+            execute(db, "INSERT INTO archive VALUES (?, ?)", params![mid, bundle])?;
+            execute(db, "DELETE FROM body WHERE mid = ?", params![mid])?;
+            execute(db, "DELETE FROM record WHERE mid = ?", params![mid])?;
+            execute(db, "DELETE FROM ticket WHERE mid = ?", params![mid])?;
+            Ok(true)
+        };
+        let retired = self.committer.write(job, |_| {}).await?;
+        if retired { Ok(()) } else { Err(CommitError::Conflict(seq)) }
+    }
+
+    async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {
+        let sql =
+            "SELECT msg_id FROM head JOIN ids USING (mid) WHERE msg_id > ? ORDER BY msg_id LIMIT ?";
+        self.readers.read(move |db| ids(db, sql, after, limit)).await
+    }
+}
+
+fn execute(db: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<usize> {
+    db.prepare_cached(sql)?.execute(values)
+}
+
+fn mid(db: &Connection, msg_id: MsgId) -> rusqlite::Result<Option<i64>> {
+    let mut statement = db.prepare_cached("SELECT mid FROM ids WHERE msg_id = ?")?;
+    statement.query_row([msg_id.as_bytes()], |row| row.get(0)).optional()
+}
+
+fn append(db: &Connection, mid: i64, loaded: &Loaded) -> rusqlite::Result<()> {
+    let Some(record) = loaded.records.last() else {
+        return Ok(());
+    };
+    let values = params![mid, integer(record.seq), &*record.bytes];
+    execute(db, "INSERT INTO record VALUES (?, ?, ?)", values).map(|_| ())
+}
+
+/// One ticket a message: the newer replaces the older.
+pub(super) fn feed(db: &Connection, mid: i64, seq: Seq, at: Time) -> rusqlite::Result<()> {
+    let values = params![mid, integer(seq), integer(at.as_millis())];
+    execute(db, "INSERT OR REPLACE INTO ticket VALUES (?, ?, ?)", values).map(|_| ())
+}
+
+pub(super) fn ids(
+    db: &Connection,
+    sql: &str,
+    after: Option<MsgId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<MsgId>> {
+    let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
+    let limit = integer(limit as u64);
+    let mut statement = db.prepare_cached(sql)?;
+    statement.query_map(params![after, limit], |row| row.get(0).map(msg_id))?.collect()
+}
+
+fn reserve(db: &Connection, r: &Reservation) -> rusqlite::Result<Result<(), ReserveError>> {
+    let client = r.client_id.as_str();
+    let now = r.now.as_millis();
+    let sql = "DELETE FROM ids WHERE mid IN (SELECT mid FROM ids WHERE used = 0 AND client_id = ? AND expires_at < ? LIMIT ?)";
+    let forgotten = integer(now.saturating_sub(EXPIRED_KEPT_MS));
+    execute(db, sql, params![client, forgotten, EXPIRED_CLEARED])?;
+
+    let sql = "SELECT count(*) FROM ids WHERE used = 0 AND client_id = ? AND expires_at >= ?";
+    let values = params![client, integer(now)];
+    let outstanding: i64 = db.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+    let outstanding = number(outstanding);
+    if outstanding + r.msg_ids.len() as u64 > u64::from(r.outstanding_max) {
+        return Ok(Err(ReserveError::Cap { outstanding }));
+    }
+    let sql = "INSERT INTO ids (msg_id, client_id, expires_at) VALUES (?, ?, ?)";
+    for id in &r.msg_ids {
+        execute(db, sql, params![id.as_bytes(), client, integer(r.expires_at.as_millis())])?;
+    }
+    Ok(Ok(()))
+}
+
+/// Whether the message may be admitted under its Msg_ID.
+fn check(db: &Connection, loaded: &Loaded) -> rusqlite::Result<Admit> {
+    let Message { msg_id, client_id, .. } = &*loaded.message;
+    let sql = "SELECT mid, client_id, expires_at, used FROM ids WHERE msg_id = ?";
+    let read = |row: &rusqlite::Row<'_>| {
+        let foreign = row.get_ref(1)?.as_str()? != client_id.as_str();
+        let expires_at = Time::from_millis(number(row.get(2)?));
+        Ok((row.get::<_, i64>(0)?, foreign, expires_at, row.get::<_, bool>(3)?))
+    };
+    let found = db.prepare_cached(sql)?.query_row([msg_id.as_bytes()], read).optional()?;
+    let Some((mid, foreign, expires_at, used)) = found else {
+        return Ok(Admit::Unknown);
+    };
+    if foreign {
+        return Ok(Admit::Foreign);
+    }
+    if used {
+        let blob = |sql: &str| db.query_row(sql, [mid], |row| row.get(0)).optional();
+        let receipt = blob("SELECT receipt FROM body WHERE mid = ?")?;
+        let bundle = blob("SELECT bundle FROM archive WHERE mid = ?")?;
+        return Ok(Admit::Used { receipt, bundle });
+    }
+    if expires_at < loaded.receipt.accepted_at {
+        return Ok(Admit::Expired(expires_at));
+    }
+    Ok(Admit::Done(mid))
+}
+
+/// A message as the rows have it.
+enum Parts {
+    Open { message: Vec<u8>, receipt: Vec<u8>, head: Vec<u8>, records: Vec<(i64, Vec<u8>)> },
+    Archived,
+}
+
+fn read_parts(db: &Connection, msg_id: MsgId) -> rusqlite::Result<Option<Parts>> {
+    let Some(mid) = mid(db, msg_id)? else {
+        return Ok(None);
+    };
+    let sql = "SELECT message, receipt, head FROM body JOIN head USING (mid) WHERE mid = ?";
+    let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let open = db.prepare_cached(sql)?.query_row([mid], columns).optional()?;
+    let Some((message, receipt, head)) = open else {
+        let sql = "SELECT 1 FROM archive WHERE mid = ?";
+        let archived = db.prepare_cached(sql)?.exists([mid])?;
+        return Ok(archived.then_some(Parts::Archived));
+    };
+    let mut records =
+        db.prepare_cached("SELECT seq, record FROM record WHERE mid = ? ORDER BY seq")?;
+    let records = records.query_map([mid], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Some(Parts::Open { message, receipt, head, records: records.collect::<Result<_, _>>()? }))
+}
+
+impl Parts {
+    fn read(self) -> Result<Found, Fault> {
+        let Self::Open { message, receipt, head, records } = self else {
+            return Ok(Found::Archived);
+        };
+        let sealed = |(seq, bytes): (i64, Vec<u8>)| Sealed::from_bytes(number(seq), bytes.into());
+        Ok(Found::Open(Box::new(Loaded {
+            message: Message::decode(&message)?.into(),
+            receipt: Receipt::decode(&receipt)?.into(),
+            head: Head::decode(&head)?,
+            records: records.into_iter().map(sealed).collect(),
+        })))
+    }
+}

@@ -1,0 +1,312 @@
+//! The ports in memory: the shortest statement of what each must do. It
+//! outlives a simulated crash, not a process.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use surety_core::bundle::Bundle;
+use surety_core::machine::{Loaded, Next, Step};
+use surety_core::ports::{
+    Admission, AdmitError, Admitted, Archive, Catalog, Client, Clients, Clock, CommitError,
+    DeployError, Deployment, Fault, Feeder, Found, Guarantee, Lease, Page, Query, Reference,
+    Reservation, ReserveError, Ticket,
+};
+use surety_core::projection::Projection;
+use surety_core::types::{ClientId, Digest, MsgId, MsgState, MsgType, Seq, Time};
+
+use crate::queue::Queue;
+use crate::{Close, Stores};
+
+/// What would be on disk.
+#[derive(Default)]
+struct State {
+    ids: BTreeMap<MsgId, (ClientId, Time, bool)>,
+    open: BTreeMap<MsgId, Loaded>,
+    tickets: HashMap<MsgId, (Seq, Time)>,
+    archive: BTreeMap<MsgId, Vec<u8>>,
+    reference: BTreeMap<MsgId, Projection>,
+    clients: BTreeMap<ClientId, Arc<Client>>,
+    components: HashMap<Digest, Vec<u8>>,
+    modules: Vec<Deployment>,
+    workflows: BTreeMap<(MsgType, u32), Arc<str>>,
+}
+
+/// What a memory backend keeps, apart from the ports on it.
+#[derive(Clone, Default)]
+pub struct Memory(Arc<Mutex<State>>);
+
+impl Memory {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The ports on it, as after a start: open messages are ready to be leased.
+    #[must_use]
+    pub fn stores(&self, clock: Arc<dyn Clock>) -> Stores {
+        let queue = Queue::new(clock);
+        for (&msg_id, &(seq, at)) in &self.lock().tickets {
+            queue.push(Ticket { msg_id, seq }, at, 0, None);
+        }
+        Stores::of(Arc::new(Backend { memory: self.clone(), queue }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Backend {
+    memory: Memory,
+    queue: Queue,
+}
+
+impl Backend {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.memory.lock()
+    }
+
+    fn feed(&self, state: &mut State, ticket: Ticket, at: Time) {
+        state.tickets.insert(ticket.msg_id, (ticket.seq, at));
+        self.queue.push(ticket, at, 0, None);
+    }
+}
+
+impl Close for Backend {
+    fn close(&self) {}
+}
+
+#[async_trait]
+impl Guarantee for Backend {
+    async fn reserve(&self, r: Reservation) -> Result<(), ReserveError> {
+        let mut state = self.state();
+        let unused = |(client, expires_at, used): &&(ClientId, Time, bool)| {
+            *client == r.client_id && !used && *expires_at >= r.now
+        };
+        let outstanding = state.ids.values().filter(unused).count() as u64;
+        if outstanding + r.msg_ids.len() as u64 > u64::from(r.outstanding_max) {
+            return Err(ReserveError::Cap { outstanding });
+        }
+        for id in r.msg_ids {
+            state.ids.insert(id, (r.client_id.clone(), r.expires_at, false));
+        }
+        Ok(())
+    }
+
+    async fn admit(&self, admission: Admission) -> Result<Admitted, AdmitError> {
+        let loaded = admission.into_loaded();
+        let msg_id = loaded.message.msg_id;
+        let mut state = self.state();
+        let (client, expires_at, used) =
+            state.ids.get(&msg_id).cloned().ok_or(AdmitError::Unknown)?;
+        if client != loaded.message.client_id {
+            return Err(AdmitError::Foreign);
+        }
+        if used {
+            let receipt = match (state.open.get(&msg_id), state.archive.get(&msg_id)) {
+                (Some(open), _) => Arc::clone(&open.receipt),
+                (None, Some(packed)) => Bundle::unpack(packed).map_err(Fault::from)?.receipt,
+                (None, None) => return Err(Fault::Corrupt(format!("{msg_id} is lost")).into()),
+            };
+            let same = receipt.content_hash == loaded.message.content_hash;
+            return if same { Ok(Admitted::Before(receipt)) } else { Err(AdmitError::Used) };
+        }
+        if expires_at < loaded.receipt.accepted_at {
+            return Err(AdmitError::Expired(expires_at));
+        }
+        state.ids.insert(msg_id, (client, expires_at, true));
+        self.feed(&mut state, Ticket { msg_id, seq: loaded.head.seq }, loaded.head.due);
+        state.open.insert(msg_id, loaded);
+        Ok(Admitted::Now)
+    }
+
+    async fn load(&self, msg_id: MsgId) -> Result<Found, Fault> {
+        let state = self.state();
+        Ok(match state.open.get(&msg_id) {
+            Some(loaded) => Found::Open(Box::new(loaded.clone())),
+            None if state.archive.contains_key(&msg_id) => Found::Archived,
+            None => Found::Nothing,
+        })
+    }
+
+    async fn commit(&self, step: Step) -> Result<(), CommitError> {
+        let (msg_id, expect) = (step.msg_id(), step.expect());
+        let mut state = self.state();
+        let current = state.open.get(&msg_id).map(|loaded| loaded.head.seq);
+        if current != Some(expect) {
+            return Err(CommitError::Conflict(expect));
+        }
+        if let Next::Feed(at) = step.next {
+            self.feed(&mut state, Ticket { msg_id, seq: step.loaded.head.seq }, at);
+        }
+        state.open.insert(msg_id, step.loaded);
+        Ok(())
+    }
+
+    async fn retire(&self, msg_id: MsgId, seq: Seq, bundle: Vec<u8>) -> Result<(), CommitError> {
+        let mut state = self.state();
+        if state.open.get(&msg_id).map(|loaded| loaded.head.seq) != Some(seq) {
+            return Err(CommitError::Conflict(seq));
+        }
+        state.open.remove(&msg_id);
+        state.tickets.remove(&msg_id);
+        state.archive.insert(msg_id, bundle);
+        Ok(())
+    }
+
+    async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {
+        Ok(behind(&self.state().open, after, limit))
+    }
+}
+
+fn behind<T>(map: &BTreeMap<MsgId, T>, after: Option<MsgId>, limit: usize) -> Vec<MsgId> {
+    let keys = map.keys().copied();
+    keys.filter(|id| after.is_none_or(|after| *id > after)).take(limit).collect()
+}
+
+#[async_trait]
+impl Feeder for Backend {
+    async fn push(&self, ticket: Ticket, at: Time) -> Result<(), Fault> {
+        self.feed(&mut self.state(), ticket, at);
+        Ok(())
+    }
+
+    async fn lease(&self) -> Result<Lease, Fault> {
+        Ok(self.queue.lease().await)
+    }
+
+    async fn acknowledge(&self, lease: Lease) -> Result<(), Fault> {
+        let mut state = self.state();
+        let Ticket { msg_id, seq } = lease.ticket;
+        if state.tickets.get(&msg_id).is_some_and(|(ticketed, _)| *ticketed == seq) {
+            state.tickets.remove(&msg_id);
+        }
+        Ok(())
+    }
+
+    async fn release(&self, lease: Lease, at: Time) -> Result<(), Fault> {
+        self.queue.push(lease.ticket, at, lease.handle, None);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Reference for Backend {
+    async fn put(&self, projection: &Projection) -> Result<(), Fault> {
+        let mut state = self.state();
+        let shown = state.reference.get(&projection.msg_id);
+        if shown.is_none_or(|shown| shown.seq <= projection.seq) {
+            state.reference.insert(projection.msg_id, projection.clone());
+        }
+        Ok(())
+    }
+
+    async fn get(&self, msg_id: MsgId) -> Result<Option<Projection>, Fault> {
+        Ok(self.state().reference.get(&msg_id).cloned())
+    }
+
+    async fn list(&self, query: &Query) -> Result<Page, Fault> {
+        let state = self.state();
+        let place = |p: &Projection| (p.created(), p.msg_id);
+        let wanted = |p: &&Projection| {
+            query.client_id.as_ref().is_none_or(|c| *c == p.client_id)
+                && query.msg_type.as_ref().is_none_or(|t| *t == p.msg_type)
+                && query.msg_state.as_ref().is_none_or(|s| *s == p.msg_state)
+                && query.created_from.is_none_or(|from| p.created() >= from)
+                && query.created_to.is_none_or(|to| p.created() < to)
+                && query.after.is_none_or(|after| place(p) < after)
+        };
+        let mut messages: Vec<_> = state.reference.values().filter(wanted).cloned().collect();
+        messages.sort_by_key(|p| std::cmp::Reverse(place(p)));
+        let more = messages.len() > query.limit;
+        messages.truncate(query.limit);
+        let cursor = messages.last().filter(|_| more).map(place);
+        Ok(Page { messages, cursor })
+    }
+
+    async fn counts(&self) -> Result<BTreeMap<(MsgType, MsgState), u64>, Fault> {
+        let mut counts = BTreeMap::new();
+        for p in self.state().reference.values() {
+            *counts.entry((p.msg_type.clone(), p.msg_state.clone())).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
+    async fn remove(&self, msg_id: MsgId) -> Result<(), Fault> {
+        self.state().reference.remove(&msg_id);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Archive for Backend {
+    async fn get(&self, msg_id: MsgId) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.state().archive.get(&msg_id).cloned())
+    }
+
+    async fn list(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {
+        Ok(behind(&self.state().archive, after, limit))
+    }
+}
+
+#[async_trait]
+impl Clients for Backend {
+    async fn put(&self, client: Client) -> Result<(), Fault> {
+        self.state().clients.insert(client.client_id.clone(), Arc::new(client));
+        Ok(())
+    }
+
+    async fn get(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, Fault> {
+        Ok(self.state().clients.get(client_id).cloned())
+    }
+
+    async fn list(&self) -> Result<Vec<Arc<Client>>, Fault> {
+        Ok(self.state().clients.values().cloned().collect())
+    }
+}
+
+#[async_trait]
+impl Catalog for Backend {
+    async fn put_module(&self, module: Deployment, component: Vec<u8>) -> Result<(), DeployError> {
+        let mut state = self.state();
+        let same = |d: &Deployment| d.name == module.name && d.version == module.version;
+        if let Some(deployed) = state.modules.iter().find(|d| same(d))
+            && deployed.digest != module.digest
+        {
+            return Err(DeployError::AlreadyExists(deployed.digest));
+        }
+        state.modules.retain(|d| !same(d));
+        state.components.insert(module.digest, component);
+        state.modules.push(module);
+        Ok(())
+    }
+
+    async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.state().components.get(&digest).cloned())
+    }
+
+    async fn modules(&self) -> Result<Vec<Deployment>, Fault> {
+        Ok(self.state().modules.clone())
+    }
+
+    async fn put_workflow(
+        &self,
+        msg_type: MsgType,
+        version: u32,
+        text: Arc<str>,
+    ) -> Result<(), DeployError> {
+        let mut state = self.state();
+        let deployed =
+            state.workflows.entry((msg_type, version)).or_insert_with(|| Arc::clone(&text));
+        if *deployed == text {
+            return Ok(());
+        }
+        Err(DeployError::AlreadyExists(Digest::of(deployed.as_bytes())))
+    }
+
+    async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault> {
+        Ok(self.state().workflows.values().cloned().collect())
+    }
+}
