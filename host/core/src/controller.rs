@@ -21,10 +21,11 @@ use crate::crypto::PrivateKey;
 use crate::machine::{self, Decision, Loaded, Ran, Turn};
 use crate::ports::{
     Actions, Archive, Clock, CommitError, Fault, Feeder, Found, Guarantee, Lease, Reference,
+    Settled,
 };
 use crate::projection::Projection;
 use crate::record::{Failure, FailureKind};
-use crate::types::MsgId;
+use crate::types::{MsgId, Seq};
 use crate::workflow::{Invoke, Workflow};
 use crate::workflows::Workflows;
 
@@ -100,7 +101,8 @@ impl Controller {
         // ticket, and the message's neighbours nothing at all.
         let work = AssertUnwindSafe(self.work(ticket.msg_id, ticket.seq, loaded)).catch_unwind();
         let delay = match work.await {
-            Ok(Ok(())) => return self.feeder.acknowledge(lease).await,
+            Ok(Ok(Settled::All)) => return Ok(()),
+            Ok(Ok(Settled::Truth)) => return self.feeder.acknowledge(lease).await,
             Ok(Err(Interrupted::Overtaken)) => Duration::ZERO,
             Ok(Err(Interrupted::Fault(fault @ Fault::Unavailable(_)))) => {
                 tracing::warn!(msg_id = %ticket.msg_id, seq = ticket.seq, %fault, "turn put off");
@@ -118,21 +120,26 @@ impl Controller {
         self.feeder.release(lease, self.clock.now().after(delay)).await
     }
 
-    async fn work(&self, id: MsgId, seq: u64, loaded: Option<Loaded>) -> Result<(), Interrupted> {
+    async fn work(
+        &self,
+        id: MsgId,
+        seq: Seq,
+        loaded: Option<Loaded>,
+    ) -> Result<Settled, Interrupted> {
         let loaded = match loaded {
             Some(loaded) => loaded,
             None => match self.guarantee.load(id).await? {
                 Found::Open(loaded) => *loaded,
-                Found::Archived => return Ok(self.show_archived(id).await?),
+                Found::Archived => return self.show_archived(id).await,
                 Found::Nothing => {
                     tracing::warn!(msg_id = %id, "a ticket names no message");
-                    return Ok(());
+                    return Ok(Settled::Truth);
                 }
             },
         };
         if loaded.head.seq != seq {
             // A duplicate, or a crash between commit and acknowledgement.
-            return Ok(self.reference.put(&Projection::of(&loaded)).await?);
+            return self.show(&Projection::of(&loaded)).await;
         }
         let pinned = loaded.head.workflow;
         let corrupt = |what: &str| Fault::Corrupt(format!("message {id} {what}"));
@@ -142,7 +149,7 @@ impl Controller {
         match machine::decide(&workflow, &loaded.head) {
             Some(Decision::Run(invoke)) => self.run(&workflow, invoke, &loaded).await,
             Some(Decision::Close) => self.close(&loaded).await,
-            Some(Decision::Rest) => Ok(self.reference.put(&Projection::of(&loaded)).await?),
+            Some(Decision::Rest) => self.show(&Projection::of(&loaded)).await,
             None => Err(corrupt("is in a state that its workflow does not have").into()),
         }
     }
@@ -152,7 +159,7 @@ impl Controller {
         workflow: &Workflow,
         invoke: &Invoke,
         loaded: &Loaded,
-    ) -> Result<(), Interrupted> {
+    ) -> Result<Settled, Interrupted> {
         let module = self.actions.resolve(&invoke.module);
         let turn = Turn { workflow, loaded, invoke, module: module.as_deref() };
         let not_run = |failure| Ran { outcome: Err(failure), fuel: 0, engine: "".into() };
@@ -168,21 +175,32 @@ impl Controller {
         };
         let step = turn.step(&ran, self.clock.now());
         let projection = Projection::of(&step.loaded);
-        self.guarantee.commit(step).await?;
-        Ok(self.reference.put(&projection).await?)
+        match self.guarantee.commit(step).await? {
+            Settled::All => Ok(Settled::All),
+            Settled::Truth => self.show(&projection).await,
+        }
     }
 
-    async fn close(&self, loaded: &Loaded) -> Result<(), Interrupted> {
+    async fn close(&self, loaded: &Loaded) -> Result<Settled, Interrupted> {
         let bundle = Bundle::close(loaded, &self.key).pack();
         let head = &loaded.head;
-        self.guarantee.retire(loaded.message.msg_id, head.seq, bundle).await?;
-        Ok(self.reference.put(&Projection::of(loaded)).await?)
+        match self.guarantee.retire(loaded.message.msg_id, head.seq, bundle).await? {
+            Settled::All => Ok(Settled::All),
+            Settled::Truth => self.show(&Projection::of(loaded)).await,
+        }
     }
 
-    async fn show_archived(&self, id: MsgId) -> Result<(), Fault> {
+    /// Makes Reference show what is true; the ticket is then done with.
+    async fn show(&self, projection: &Projection) -> Result<Settled, Interrupted> {
+        self.reference.put(projection).await?;
+        Ok(Settled::Truth)
+    }
+
+    async fn show_archived(&self, id: MsgId) -> Result<Settled, Interrupted> {
         let packed = self.archive.get(id).await?;
         let packed = packed.ok_or_else(|| Fault::Corrupt(format!("message {id} has no bundle")))?;
-        let bundle = Bundle::unpack(&packed)?;
-        self.reference.put(&Projection::of_bundle(&bundle)?).await
+        let bundle = Bundle::unpack(&packed).map_err(Fault::from)?;
+        let projection = Projection::of_bundle(&bundle).map_err(Fault::from)?;
+        self.show(&projection).await
     }
 }

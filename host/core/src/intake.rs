@@ -15,7 +15,7 @@ use crate::machine;
 use crate::message::{Envelope, Members, Message, Verified, verify};
 use crate::ports::{
     Admission, AdmitError, Admitted, Client, Clients, Clock, Fault, Guarantee, Reference,
-    Reservation, ReserveError,
+    Reservation, ReserveError, Settled,
 };
 use crate::projection::Projection;
 use crate::receipt::{Receipt, RefusalReceipt};
@@ -225,7 +225,8 @@ impl Intake {
         let receipt = Arc::clone(&loaded.receipt);
         match self.guarantee.admit(Admission { loaded }).await.map_err(refusal_of)? {
             Admitted::Before(receipt) => Ok(Accepted { receipt, before: true }),
-            Admitted::Now => {
+            Admitted::Now(Settled::All) => Ok(Accepted { receipt, before: false }),
+            Admitted::Now(Settled::Truth) => {
                 // A hint: the first ticket repeats it if it fails or is lost.
                 if let Err(fault) = self.reference.put(&projection).await {
                     tracing::warn!(msg_id = %projection.msg_id, %fault, "reference lags behind");

@@ -31,7 +31,7 @@ pub const NOTE_BYTES_MAX: usize = 1024;
 
 /// The most transitions of one message. A workflow that goes in circles stops
 /// here, parked, and a bundle stays of a size that fits memory.
-pub const TRANSITIONS_MAX: Seq = 10_000;
+pub const TRANSITIONS_MAX: Seq = 2_000;
 
 /// Whether a message moves, waits for a person, or is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -85,11 +85,20 @@ impl Admission {
     }
 }
 
+/// How much a backend did in the transaction of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// All: Reference shows the message, and the old ticket is acknowledged.
+    All,
+    /// The truth alone: the caller puts the projection, then acknowledges.
+    Truth,
+}
+
 /// A message that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admitted {
     /// By this call.
-    Now,
+    Now(Settled),
     /// The same content was admitted before, with this receipt.
     Before(Arc<Receipt>),
 }
@@ -151,15 +160,21 @@ pub trait Guarantee: Send + Sync {
     async fn load(&self, msg_id: MsgId) -> Result<Found, Fault>;
 
     /// If the message is at `step.expect()`: on return state, ext, record and
-    /// the next ticket are durable together. Else `Conflict`, and nothing
+    /// the next ticket are durable together; where the backend can, Reference
+    /// and the old ticket's acknowledgement too, and it says so. Else `Conflict`, and nothing
     /// changed. Of any number of calls that expect one revision, one succeeds.
     /// After `Unavailable` either may be the case.
-    async fn commit(&self, step: Step) -> Result<(), CommitError>;
+    async fn commit(&self, step: Step) -> Result<Settled, CommitError>;
 
     /// If the message is at `seq`: on return the bundle is in the archive, never
     /// to be replaced, and the message is out of Guarantee with its ticket.
     /// Archived already: `Conflict`.
-    async fn retire(&self, msg_id: MsgId, seq: Seq, bundle: Vec<u8>) -> Result<(), CommitError>;
+    async fn retire(
+        &self,
+        msg_id: MsgId,
+        seq: Seq,
+        bundle: Vec<u8>,
+    ) -> Result<Settled, CommitError>;
 
     /// Open messages in the order of their ids, from behind `after`.
     async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault>;

@@ -10,7 +10,7 @@ use surety_core::machine::{Loaded, Next, Step};
 use surety_core::ports::{
     Admission, AdmitError, Admitted, Archive, Catalog, Client, Clients, Clock, CommitError,
     DeployError, Deployment, Fault, Feeder, Found, Guarantee, Lease, Page, Query, Reference,
-    Reservation, ReserveError, Ticket,
+    Reservation, ReserveError, Settled, Ticket,
 };
 use surety_core::projection::Projection;
 use surety_core::types::{ClientId, Digest, MsgId, MsgState, MsgType, Seq, Time};
@@ -119,7 +119,7 @@ impl Guarantee for Backend {
         state.ids.insert(msg_id, (client, expires_at, true));
         self.feed(&mut state, Ticket { msg_id, seq: loaded.head.seq }, loaded.head.due);
         state.open.insert(msg_id, loaded);
-        Ok(Admitted::Now)
+        Ok(Admitted::Now(Settled::Truth))
     }
 
     async fn load(&self, msg_id: MsgId) -> Result<Found, Fault> {
@@ -131,7 +131,7 @@ impl Guarantee for Backend {
         })
     }
 
-    async fn commit(&self, step: Step) -> Result<(), CommitError> {
+    async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
         let (msg_id, expect) = (step.msg_id(), step.expect());
         let mut state = self.state();
         let current = state.open.get(&msg_id).map(|loaded| loaded.head.seq);
@@ -142,10 +142,15 @@ impl Guarantee for Backend {
             self.feed(&mut state, Ticket { msg_id, seq: step.loaded.head.seq }, at);
         }
         state.open.insert(msg_id, step.loaded);
-        Ok(())
+        Ok(Settled::Truth)
     }
 
-    async fn retire(&self, msg_id: MsgId, seq: Seq, bundle: Vec<u8>) -> Result<(), CommitError> {
+    async fn retire(
+        &self,
+        msg_id: MsgId,
+        seq: Seq,
+        bundle: Vec<u8>,
+    ) -> Result<Settled, CommitError> {
         let mut state = self.state();
         if state.open.get(&msg_id).map(|loaded| loaded.head.seq) != Some(seq) {
             return Err(CommitError::Conflict(seq));
@@ -153,7 +158,7 @@ impl Guarantee for Backend {
         state.open.remove(&msg_id);
         state.tickets.remove(&msg_id);
         state.archive.insert(msg_id, bundle);
-        Ok(())
+        Ok(Settled::Truth)
     }
 
     async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {

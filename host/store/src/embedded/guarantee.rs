@@ -9,12 +9,14 @@ use surety_core::machine::{Head, Loaded, Next, Step};
 use surety_core::message::Message;
 use surety_core::ports::{
     Admission, AdmitError, Admitted, CommitError, Fault, Found, Guarantee, Reservation,
-    ReserveError, Ticket,
+    ReserveError, Settled, Ticket,
 };
+use surety_core::projection::Projection;
 use surety_core::receipt::Receipt;
 use surety_core::record::Sealed;
 use surety_core::types::{MsgId, Seq, Time};
 
+use super::reference::show;
 use super::{Embedded, integer, msg_id, number};
 
 /// How long an expired Msg_ID is remembered as expired before it is unknown.
@@ -48,6 +50,7 @@ impl Guarantee for Embedded {
         let (message, content) = (loaded.message.encode(), loaded.message.content_hash);
         let (receipt, head) = (loaded.receipt.encode(), loaded.head.encode());
         let (first, queue) = (loaded.clone(), Arc::clone(&self.queue));
+        let projection = Projection::of(&loaded);
         let job = move |db: &Connection| {
             let admit = check(db, &first)?;
             if let Admit::Done(mid) = admit {
@@ -56,6 +59,7 @@ impl Guarantee for Embedded {
                 execute(db, "INSERT INTO head VALUES (?, ?, ?)", params![mid, 0, head])?;
                 append(db, mid, &first)?;
                 feed(db, mid, first.head.seq, first.head.due)?;
+                show(db, &projection)?;
             }
             Ok(admit)
         };
@@ -66,7 +70,7 @@ impl Guarantee for Embedded {
             }
         };
         let receipt = match self.committer.write(job, after).await? {
-            Admit::Done(_) => return Ok(Admitted::Now),
+            Admit::Done(_) => return Ok(Admitted::Now(Settled::All)),
             Admit::Unknown => return Err(AdmitError::Unknown),
             Admit::Foreign => return Err(AdmitError::Foreign),
             Admit::Expired(at) => return Err(AdmitError::Expired(at)),
@@ -91,11 +95,12 @@ impl Guarantee for Embedded {
         parts.map_or(Ok(Found::Nothing), Parts::read)
     }
 
-    async fn commit(&self, step: Step) -> Result<(), CommitError> {
+    async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
         let expect = step.expect();
         let Step { loaded, next } = step;
         let (after, queue) = (loaded.clone(), Arc::clone(&self.queue));
         let (head, msg_id) = (loaded.head.encode(), loaded.message.msg_id);
+        let projection = Projection::of(&loaded);
         let job = move |db: &Connection| {
             let Some(mid) = mid(db, msg_id)? else {
                 return Ok(None);
@@ -106,9 +111,11 @@ impl Guarantee for Embedded {
                 return Ok(None);
             }
             append(db, mid, &loaded)?;
-            if let Next::Feed(at) = next {
-                feed(db, mid, loaded.head.seq, at)?;
+            match next {
+                Next::Feed(at) => feed(db, mid, loaded.head.seq, at)?,
+                Next::Rest => unfeed(db, mid)?,
             }
+            show(db, &projection)?;
             Ok(Some(mid))
         };
         let feed = move |mid: &Option<i64>| {
@@ -118,10 +125,15 @@ impl Guarantee for Embedded {
             }
         };
         let moved = self.committer.write(job, feed).await?;
-        moved.map(|_| ()).ok_or(CommitError::Conflict(expect))
+        moved.map(|_| Settled::All).ok_or(CommitError::Conflict(expect))
     }
 
-    async fn retire(&self, msg_id: MsgId, seq: Seq, bundle: Vec<u8>) -> Result<(), CommitError> {
+    async fn retire(
+        &self,
+        msg_id: MsgId,
+        seq: Seq,
+        bundle: Vec<u8>,
+    ) -> Result<Settled, CommitError> {
         let job = move |db: &Connection| {
             let Some(mid) = mid(db, msg_id)? else {
                 return Ok(false);
@@ -133,11 +145,11 @@ impl Guarantee for Embedded {
             execute(db, "INSERT INTO archive VALUES (?, ?)", params![mid, bundle])?;
             execute(db, "DELETE FROM body WHERE mid = ?", params![mid])?;
             execute(db, "DELETE FROM record WHERE mid = ?", params![mid])?;
-            execute(db, "DELETE FROM ticket WHERE mid = ?", params![mid])?;
+            unfeed(db, mid)?;
             Ok(true)
         };
         let retired = self.committer.write(job, |_| {}).await?;
-        if retired { Ok(()) } else { Err(CommitError::Conflict(seq)) }
+        if retired { Ok(Settled::All) } else { Err(CommitError::Conflict(seq)) }
     }
 
     async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {
@@ -168,6 +180,10 @@ fn append(db: &Connection, mid: i64, loaded: &Loaded) -> rusqlite::Result<()> {
 pub(super) fn feed(db: &Connection, mid: i64, seq: Seq, at: Time) -> rusqlite::Result<()> {
     let values = params![mid, integer(seq), integer(at.as_millis())];
     execute(db, "INSERT OR REPLACE INTO ticket VALUES (?, ?, ?)", values).map(|_| ())
+}
+
+fn unfeed(db: &Connection, mid: i64) -> rusqlite::Result<()> {
+    execute(db, "DELETE FROM ticket WHERE mid = ?", params![mid]).map(|_| ())
 }
 
 pub(super) fn ids(

@@ -14,7 +14,7 @@ use super::{Embedded, integer, msg_id, number};
 
 const COLUMNS: &str = "msg_id, client_id, msg_type, msg_state, creation_date, signer, seq, final, parked, last_error, updated_at";
 
-const PUT: &str = "
+const SHOW: &str = "
 INSERT INTO reference (msg_id, client_id, msg_type, msg_state, creation_date, signer, seq, final,
     parked, last_error, updated_at, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (msg_id) DO UPDATE SET msg_state = excluded.msg_state, seq = excluded.seq,
@@ -25,8 +25,8 @@ WHERE excluded.seq >= reference.seq";
 #[async_trait]
 impl Reference for Embedded {
     async fn put(&self, projection: &Projection) -> Result<(), Fault> {
-        let p = projection.clone();
-        self.committer.write_later(move |db| put(db, &p)).await
+        let projection = projection.clone();
+        self.committer.write(move |db| show(db, &projection), |&()| {}).await
     }
 
     async fn get(&self, msg_id: MsgId) -> Result<Option<Projection>, Fault> {
@@ -60,7 +60,8 @@ impl Reference for Embedded {
     }
 }
 
-fn put(db: &Connection, p: &Projection) -> rusqlite::Result<()> {
+/// Unless a later revision is shown, shows this one.
+pub(super) fn show(db: &Connection, p: &Projection) -> rusqlite::Result<()> {
     let values = params![
         p.msg_id.as_bytes(),
         p.client_id.as_str(),
@@ -75,7 +76,7 @@ fn put(db: &Connection, p: &Projection) -> rusqlite::Result<()> {
         integer(p.updated_at.as_millis()),
         integer(p.created().as_millis()),
     ];
-    db.prepare_cached(PUT)?.execute(values).map(|_| ())
+    db.prepare_cached(SHOW)?.execute(values).map(|_| ())
 }
 
 fn list(db: &Connection, query: &Query) -> rusqlite::Result<Page> {

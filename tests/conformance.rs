@@ -1,0 +1,391 @@
+//! What every backend must do: plain functions, run on each of them.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use surety_core::bundle::Bundle;
+use surety_core::intake::IntakeError;
+use surety_core::machine::{self, Decision, Loaded, Ran, Step, Turn};
+use surety_core::ports::{
+    Actions as _, CommitError, DeployError, Deployment, Found, Query, Ticket,
+};
+use surety_core::projection::Projection;
+use surety_core::reconcile::{Mode, reconcile};
+use surety_core::refusal::Code;
+use surety_core::types::{Digest, MsgId};
+use surety_core::workflow::Workflow;
+use surety_store::{Config, EmbeddedConfig, OpenError};
+use surety_tests::backend::Backend;
+use surety_tests::clock::VirtualClock;
+use surety_tests::rig::{Rig, client_key, envelope};
+use surety_tests::scripted::{Scripted, workflow};
+
+async fn rig(backend: &Backend) -> Rig {
+    let clock = Arc::new(VirtualClock::default());
+    let stores = backend.open(clock.clone());
+    let rig = Rig::new(stores, &clock, &Arc::new(Scripted::default()));
+    rig.register().await;
+    rig
+}
+
+fn code(error: IntakeError) -> Code {
+    match error {
+        IntakeError::Refused(refusal, _) => refusal.code,
+        IntakeError::Fault(fault) => panic!("a fault: {fault}"),
+    }
+}
+
+async fn load(rig: &Rig, id: MsgId) -> Loaded {
+    match rig.stores.guarantee.load(id).await.unwrap() {
+        Found::Open(loaded) => *loaded,
+        other => panic!("{id} is not open: {other:?}"),
+    }
+}
+
+/// The step that the message's action makes of it now.
+async fn step(rig: &Rig, loaded: &Loaded) -> Step {
+    let workflow = Workflow::parse(&workflow(1)).unwrap();
+    let Some(Decision::Run(invoke)) = machine::decide(&workflow, &loaded.head) else {
+        panic!("no action is due");
+    };
+    let module = rig.actions.resolve(&invoke.module).unwrap();
+    let ran: Ran = rig.actions.run(&module, machine::call(loaded)).await.unwrap();
+    let turn = Turn { workflow: &workflow, loaded, invoke, module: Some(&module) };
+    turn.step(&ran, loaded.head.updated_at)
+}
+
+async fn i1_what_was_admitted_survives_a_restart(backend: &Backend) {
+    let rig = rig(backend).await;
+    let id = rig.submit(json!({"first": "ok"})).await;
+    let before = load(&rig, id).await;
+    rig.stores.close().await;
+
+    let rig = self::rig(backend).await;
+    let after = load(&rig, id).await;
+    assert_eq!(*after.message, *before.message);
+    assert_eq!(after.receipt, before.receipt);
+    assert_eq!(after.records, before.records);
+    assert_eq!(after.head.encode(), before.head.encode());
+    rig.run().await;
+    assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Archived));
+}
+
+async fn i3_one_of_many_commits_wins(backend: &Backend) {
+    let rig = rig(backend).await;
+    let id = rig.submit(json!({"first": "ok"})).await;
+    let step = step(&rig, &load(&rig, id).await).await;
+    let commits = (0..8).map(|_| rig.stores.guarantee.commit(step.clone()));
+    let outcomes = futures_util::future::join_all(commits).await;
+    let won = outcomes.iter().filter(|o| o.is_ok()).count();
+    assert_eq!(won, 1, "{outcomes:?}");
+    assert!(outcomes.iter().all(|o| matches!(o, Ok(_) | Err(CommitError::Conflict(0)))));
+    assert_eq!(load(&rig, id).await.records.len(), 2);
+}
+
+async fn i9_a_msg_id_is_accepted_once(backend: &Backend) {
+    let rig = rig(backend).await;
+    let id = rig.msg_id().await;
+    let (first, other) = (json!({"first": "ok"}), json!({"first": "refuse"}));
+    let accepted = rig.submit_body(&envelope(id, &first)).await.unwrap();
+    assert!(!accepted.before);
+    for _ in 0..2 {
+        let again = rig.submit_body(&envelope(id, &first)).await.unwrap();
+        assert!(again.before);
+        assert_eq!(again.receipt, accepted.receipt, "the same receipt");
+        let refused = rig.submit_body(&envelope(id, &other)).await.unwrap_err();
+        assert_eq!(code(refused), Code::MsgIdUsed);
+        // The second time around it is archived.
+        rig.run().await;
+    }
+    // And years later, after a restart.
+    rig.stores.close().await;
+    let rig = self::rig(backend).await;
+    rig.clock.advance(20 * 365 * 86_400_000);
+    let again = rig.submit_body(&envelope(id, &first)).await.unwrap();
+    assert_eq!(again.receipt, accepted.receipt);
+    assert_eq!(code(rig.submit_body(&envelope(id, &other)).await.unwrap_err()), Code::MsgIdUsed);
+}
+
+async fn msg_ids_are_bound_to_client_and_time(backend: &Backend) {
+    let rig = rig(backend).await;
+    let payload = json!({"first": "ok"});
+    let invented = MsgId::new(surety_core::types::Time::from_millis(1), [9; 10]);
+    let refused = rig.submit_body(&envelope(invented, &payload)).await.unwrap_err();
+    assert_eq!(code(refused), Code::MsgIdUnknown);
+
+    let mut other =
+        (*rig.stores.clients.get(&surety_tests::rig::acme()).await.unwrap().unwrap()).clone();
+    other.client_id = "other".parse().unwrap();
+    rig.stores.clients.put(other.clone()).await.unwrap();
+    let foreign = rig.intake.issue(&other.client_id, 1).await.unwrap().msg_ids[0];
+    let refused = rig.submit_body(&envelope(foreign, &payload)).await.unwrap_err();
+    assert_eq!(code(refused), Code::MsgIdForeign);
+
+    let expired = rig.msg_id().await;
+    rig.clock.advance(rig.intake.limits.msg_id_ttl_ms + 1);
+    let refused = rig.submit_body(&envelope(expired, &payload)).await.unwrap_err();
+    assert_eq!(code(refused), Code::MsgIdExpired);
+    assert!(rig.lease().is_none(), "something refused was fed");
+}
+
+async fn unused_msg_ids_are_capped(backend: &Backend) {
+    let rig = rig(backend).await;
+    let acme = surety_tests::rig::acme();
+    rig.intake.issue(&acme, 100).await.unwrap();
+    rig.intake.issue(&acme, 100).await.unwrap();
+    assert_eq!(code(rig.intake.issue(&acme, 1).await.unwrap_err()), Code::MsgIdCap);
+    // Expired ones do not count.
+    rig.clock.advance(rig.intake.limits.msg_id_ttl_ms + 1);
+    rig.intake.issue(&acme, 1).await.unwrap();
+}
+
+async fn retiring_archives_once(backend: &Backend) {
+    let rig = rig(backend).await;
+    let id = rig.submit(json!({"first": "ok"})).await;
+    rig.run().await;
+    let bundle = rig.stores.archive.get(id).await.unwrap().unwrap();
+    let again = rig.stores.guarantee.retire(id, 2, b"other".to_vec()).await;
+    assert_eq!(again, Err(CommitError::Conflict(2)));
+    assert_eq!(rig.stores.archive.get(id).await.unwrap().unwrap(), bundle);
+    let bundle = Bundle::unpack(&bundle).unwrap();
+    bundle.verify().unwrap();
+    assert_eq!(bundle.message.signer, client_key().address());
+    assert_eq!(rig.stores.archive.list(None, 10).await.unwrap(), [id]);
+    assert_eq!(rig.stores.archive.list(Some(id), 10).await.unwrap(), []);
+    assert_eq!(rig.stores.guarantee.open(None, 10).await.unwrap(), []);
+}
+
+async fn tickets_come_at_least_once(backend: &Backend) {
+    let rig = rig(backend).await;
+    let id = rig.submit(json!({"first": "ok"})).await;
+    let lease = rig.lease().expect("the first ticket");
+    assert_eq!(lease.ticket, Ticket { msg_id: id, seq: 0 });
+    assert!(rig.lease().is_none(), "leased twice");
+    // Released: it comes again, whatever the time. Not released: after a restart.
+    let at = rig.controller.clock.now().after(std::time::Duration::from_secs(5));
+    rig.stores.feeder.release(lease, at).await.unwrap();
+    let lease = rig.lease().expect("the ticket again");
+    assert!(rig.controller.clock.now() >= at, "early");
+    assert_eq!(lease.ticket.msg_id, id);
+    rig.stores.close().await;
+
+    let rig = self::rig(backend).await;
+    let lease = rig.lease().expect("the ticket after a restart");
+    rig.stores.feeder.acknowledge(lease).await.unwrap();
+    rig.stores.close().await;
+
+    let rig = self::rig(backend).await;
+    assert!(rig.lease().is_none(), "acknowledged, and came again");
+    rig.stores
+        .feeder
+        .push(Ticket { msg_id: id, seq: 0 }, rig.controller.clock.now())
+        .await
+        .unwrap();
+    rig.run().await;
+    assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Archived));
+}
+
+async fn a_stale_ticket_moves_nothing(backend: &Backend) {
+    let rig = rig(backend).await;
+    let id = rig.submit(json!({"first": "ok"})).await;
+    let now = rig.controller.clock.now();
+    for seq in [0, 0, 1, 7] {
+        rig.stores.feeder.push(Ticket { msg_id: id, seq }, now).await.unwrap();
+    }
+    rig.run().await;
+    let bundle = rig.stores.archive.get(id).await.unwrap().unwrap();
+    assert_eq!(Bundle::unpack(&bundle).unwrap().records.len(), 3);
+}
+
+async fn i6_reference_is_rebuilt_from_the_truth(backend: &Backend) {
+    let rig = rig(backend).await;
+    let archived = rig.submit(json!({"first": "ok"})).await;
+    let parked = rig.submit(json!({"first": "permanent"})).await;
+    rig.run().await;
+    let open = rig.submit(json!({"first": "ok"})).await;
+    let s = &rig.stores;
+    let check = || reconcile(&*s.guarantee, &*s.archive, &*s.reference, Mode::Check);
+    let report = check().await.unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!((report.open, report.archived), (2, 1));
+
+    let truth = s.reference.get(archived).await.unwrap().unwrap();
+    s.reference.remove(archived).await.unwrap();
+    s.reference.put(&Projection { seq: 9, ..truth.clone() }).await.unwrap();
+    s.reference.remove(parked).await.unwrap();
+    let invented = MsgId::new(surety_core::types::Time::from_millis(1), [9; 10]);
+    s.reference.put(&Projection { msg_id: invented, ..truth.clone() }).await.unwrap();
+    let report = check().await.unwrap();
+    assert_eq!((report.different, report.missing, report.invented), (1, 1, 1), "{report:?}");
+
+    let mended = reconcile(&*s.guarantee, &*s.archive, &*s.reference, Mode::Rebuild).await.unwrap();
+    assert_eq!(mended, report);
+    assert!(check().await.unwrap().is_clean());
+    assert_eq!(s.reference.get(archived).await.unwrap(), Some(truth));
+    assert!(s.reference.get(parked).await.unwrap().unwrap().parked);
+    assert_eq!(s.reference.get(open).await.unwrap().unwrap().seq, 0);
+}
+
+async fn reference_keeps_the_later_revision(backend: &Backend) {
+    let rig = rig(backend).await;
+    let id = rig.submit(json!({"first": "ok"})).await;
+    let first = rig.stores.reference.get(id).await.unwrap().unwrap();
+    rig.run().await;
+    let last = rig.stores.reference.get(id).await.unwrap();
+    rig.stores.reference.put(&first).await.unwrap();
+    assert_eq!(rig.stores.reference.get(id).await.unwrap(), last);
+}
+
+async fn reference_answers_queries_by_page(backend: &Backend) {
+    let rig = rig(backend).await;
+    let mut done = Vec::new();
+    for n in 0..7 {
+        let first = if n % 2 == 0 { "ok" } else { "refuse" };
+        let id = rig.submit(json!({"first": first})).await;
+        if n % 2 == 0 {
+            done.push(id);
+        }
+    }
+    rig.run().await;
+    done.reverse();
+    let mut query =
+        Query { msg_state: Some("done".parse().unwrap()), limit: 3, ..Query::default() };
+    let mut seen = Vec::new();
+    loop {
+        let page = rig.stores.reference.list(&query).await.unwrap();
+        seen.extend(page.messages.iter().map(|p| p.msg_id));
+        let Some(cursor) = page.cursor else { break };
+        query.after = Some(cursor);
+    }
+    assert_eq!(seen, done, "newest first, each once");
+    let all = |query: Query| {
+        let reference = Arc::clone(&rig.stores.reference);
+        async move { reference.list(&query).await.unwrap().messages.len() }
+    };
+    let limit = 100;
+    let created: surety_core::types::Time = "2026-11-23T10:00:00Z".parse().unwrap();
+    let query = || Query { limit, ..Query::default() };
+    assert_eq!(all(query()).await, 7);
+    assert_eq!(all(Query { client_id: Some("nobody".parse().unwrap()), ..query() }).await, 0);
+    assert_eq!(all(Query { client_id: Some(surety_tests::rig::acme()), ..query() }).await, 7);
+    assert_eq!(all(Query { msg_type: Some("transfer".parse().unwrap()), ..query() }).await, 7);
+    assert_eq!(all(Query { created_from: Some(created), ..query() }).await, 7);
+    assert_eq!(all(Query { created_to: Some(created), ..query() }).await, 0);
+    let counts = rig.stores.reference.counts().await.unwrap();
+    let states: Vec<_> = counts.iter().map(|((_, state), n)| (state.as_str(), *n)).collect();
+    assert_eq!(states, [("done", 4), ("refused", 3)]);
+}
+
+async fn the_catalog_keeps_versions(backend: &Backend) {
+    let rig = rig(backend).await;
+    let catalog = &rig.stores.catalog;
+    let deployment = |content: &[u8], settings: &str| Deployment {
+        name: "screen".parse().unwrap(),
+        version: "1.0.0".parse().unwrap(),
+        digest: Digest::of(content),
+        settings: settings.into(),
+        deployed_at: rig.controller.clock.now(),
+    };
+    catalog.put_module(deployment(b"one", "{}"), b"one".to_vec()).await.unwrap();
+    catalog.put_module(deployment(b"one", r#"{"a":1}"#), b"one".to_vec()).await.unwrap();
+    let taken = catalog.put_module(deployment(b"two", "{}"), b"two".to_vec()).await;
+    assert_eq!(taken, Err(DeployError::AlreadyExists(Digest::of(b"one"))));
+    assert_eq!(catalog.modules().await.unwrap(), [deployment(b"one", r#"{"a":1}"#)]);
+    assert_eq!(catalog.component(Digest::of(b"one")).await.unwrap().unwrap(), b"one");
+    assert_eq!(catalog.component(Digest::of(b"two")).await.unwrap(), None);
+
+    let put =
+        |version, text: &str| catalog.put_workflow("t".parse().unwrap(), version, text.into());
+    put(1, "a").await.unwrap();
+    put(1, "a").await.unwrap();
+    assert_eq!(put(1, "b").await, Err(DeployError::AlreadyExists(Digest::of(b"a"))));
+    put(2, "b").await.unwrap();
+    assert_eq!(catalog.workflows().await.unwrap(), ["a".into(), "b".into()]);
+}
+
+macro_rules! suite {
+    ($($name:ident,)*) => {
+        $(mod $name {
+            #[tokio::test]
+            async fn holds() {
+                for backend in super::Backend::all() {
+                    println!("on {}", backend.name());
+                    super::$name(&backend).await;
+                }
+            }
+        })*
+    };
+}
+
+suite! {
+    i1_what_was_admitted_survives_a_restart,
+    i3_one_of_many_commits_wins,
+    i6_reference_is_rebuilt_from_the_truth,
+    i9_a_msg_id_is_accepted_once,
+    msg_ids_are_bound_to_client_and_time,
+    unused_msg_ids_are_capped,
+    retiring_archives_once,
+    tickets_come_at_least_once,
+    a_stale_ticket_moves_nothing,
+    reference_keeps_the_later_revision,
+    reference_answers_queries_by_page,
+    the_catalog_keeps_versions,
+}
+
+fn embedded(folder: &std::path::Path, pages_max: Option<u32>) -> Config {
+    Config::Embedded(EmbeddedConfig { pages_max, ..EmbeddedConfig::new(folder) })
+}
+
+#[tokio::test]
+async fn a_folder_in_use_is_refused() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let clock = Arc::new(VirtualClock::default());
+    let config = embedded(folder.path(), None);
+    let stores = surety_store::open(&config, clock.clone()).unwrap();
+    assert!(matches!(surety_store::open(&config, clock.clone()), Err(OpenError::Locked(_))));
+    stores.close().await;
+    surety_store::open(&config, clock).unwrap().close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_said_to_be_corrupt() {
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("surety.db"), "not a database, but long enough".repeat(200))
+        .unwrap();
+    let opened =
+        surety_store::open(&embedded(folder.path(), None), Arc::new(VirtualClock::default()));
+    assert!(matches!(opened, Err(OpenError::Corrupt(..))));
+}
+
+#[tokio::test]
+async fn i1_a_full_disk_acknowledges_nothing_that_is_not_kept() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let clock = Arc::new(VirtualClock::default());
+    let open = |pages| surety_store::open(&embedded(folder.path(), pages), clock.clone()).unwrap();
+    let rig = Rig::new(open(Some(40)), &clock, &Arc::default());
+    rig.register().await;
+    let ids = rig.intake.issue(&surety_tests::rig::acme(), 100).await.unwrap().msg_ids;
+    let (mut kept, mut refused) = (Vec::new(), Vec::new());
+    for id in ids {
+        match rig.submit_body(&envelope(id, &json!({"first": "ok"}))).await {
+            Ok(_) => kept.push(id),
+            Err(IntakeError::Fault(fault)) => {
+                assert!(fault.to_string().contains("full"), "{fault}");
+                refused.push(id);
+            }
+            Err(refusal) => panic!("{refusal}"),
+        }
+    }
+    assert!(!kept.is_empty() && !refused.is_empty(), "{} {}", kept.len(), refused.len());
+    rig.stores.close().await;
+
+    let rig = Rig::new(open(None), &clock, &Arc::default());
+    for id in &kept {
+        load(&rig, *id).await;
+    }
+    for id in &refused {
+        assert!(matches!(rig.stores.guarantee.load(*id).await.unwrap(), Found::Nothing));
+    }
+    rig.run().await;
+    assert_eq!(rig.stores.archive.list(None, 1000).await.unwrap().len(), kept.len());
+}

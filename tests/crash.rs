@@ -1,0 +1,129 @@
+//! Crashes before and after every port call, exhaustively. Whatever the point:
+//! what was acknowledged is kept (I1), every revision is committed once (I3),
+//! the action sees the same input again (I4), and Reference ends up right
+//! without being rebuilt (I6).
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use surety_core::bundle::Bundle;
+use surety_core::ports::Found;
+use surety_core::reconcile::{Mode, reconcile};
+use surety_core::types::MsgId;
+use surety_tests::backend::Backend;
+use surety_tests::clock::VirtualClock;
+use surety_tests::fuse::{Fuse, fused};
+use surety_tests::rig::{Rig, envelope, text};
+use surety_tests::scripted::Scripted;
+
+/// What the messages of a run do, and where each must end.
+fn payloads() -> Vec<(Value, &'static str, u64)> {
+    vec![
+        (json!({"first": "ok"}), "done", 2),
+        (json!({"first": "heals"}), "done", 3),
+        (json!({"first": "ok", "second": "permanent"}), "failed", 2),
+        (json!({"first": "refuse"}), "refused", 1),
+    ]
+}
+
+/// Issues, submits and runs everything; tells which messages were acknowledged.
+async fn work(rig: &Rig, ids: &mut Vec<MsgId>, acknowledged: &mut Vec<MsgId>) {
+    for (payload, ..) in payloads() {
+        let id = rig.msg_id().await;
+        ids.push(id);
+        rig.submit_body(&envelope(id, &payload)).await.expect("accepted");
+        acknowledged.push(id);
+    }
+    loop {
+        // Through the port, so that the lease passes the fuse as well.
+        let Some(lease) = rig.lease() else { break };
+        rig.controller.handle(lease).await.expect("the turn ends");
+    }
+}
+
+/// A run with a crash at `point`, a restart, and all that must hold then.
+async fn crash_at(backend: &Backend, point: usize) {
+    let clock = Arc::new(VirtualClock::default());
+    let actions = Arc::new(Scripted::default());
+    let stores = backend.open(clock.clone());
+    let fuse = Fuse::at(point);
+    let (mut ids, mut acknowledged) = (Vec::new(), Vec::new());
+    {
+        let rig = Rig::new(fused(&stores, &fuse), &clock, &actions);
+        rig.register().await;
+        tokio::select! {
+            biased;
+            () = fuse.burnt() => {}
+            () = work(&rig, &mut ids, &mut acknowledged) => {}
+        }
+    }
+    stores.close().await;
+
+    let stores = backend.open(clock.clone());
+    let rig = Rig::new(stores.clone(), &clock, &actions);
+    // I1, before anything else runs: what was acknowledged is there.
+    for id in &acknowledged {
+        let found = rig.stores.guarantee.load(*id).await.expect("readable");
+        assert!(!matches!(found, Found::Nothing), "I1: {id} is lost at {point}");
+    }
+    // A client that got no answer sends the same again.
+    for (id, (payload, ..)) in ids.iter().zip(payloads()) {
+        rig.submit_body(&envelope(*id, &payload)).await.expect("accepted");
+    }
+    rig.run().await;
+    for (id, (payload, end, revisions)) in ids.iter().zip(payloads()) {
+        check_end(&rig, *id, &payload, end, revisions, point).await;
+    }
+    actions.assert_fixed_input();
+    let stores = &rig.stores;
+    let report = reconcile(&*stores.guarantee, &*stores.archive, &*stores.reference, Mode::Check);
+    let report = report.await.expect("reconciled");
+    assert!(report.is_clean(), "I6: at {point}: {report:?}");
+    rig.stores.close().await;
+}
+
+async fn check_end(rig: &Rig, id: MsgId, payload: &Value, end: &str, revisions: u64, point: usize) {
+    let shown = rig.stores.reference.get(id).await.expect("readable").expect("shown");
+    assert_eq!(shown.msg_state.as_str(), end, "I1: {id} at {point}");
+    // I3: as many revisions as in a run without a crash.
+    assert_eq!(shown.seq, revisions, "I3: {id} at {point}");
+    match rig.stores.guarantee.load(id).await.expect("readable") {
+        Found::Open(loaded) => {
+            assert!(shown.parked, "{id} at {point}");
+            assert_eq!(loaded.records.len() as u64, revisions + 1, "I3: {id} at {point}");
+        }
+        Found::Archived => {
+            let packed = rig.stores.archive.get(id).await.expect("readable").expect("a bundle");
+            let bundle = Bundle::unpack(&packed).expect("a bundle");
+            assert_eq!(*bundle.message.text, *text(id, payload), "I2: {id} at {point}");
+            let records = bundle.verify().expect("I10: the chain holds");
+            assert_eq!(records.len() as u64, revisions + 1, "I3: {id} at {point}");
+        }
+        Found::Nothing => panic!("I1: {id} vanished at {point}"),
+    }
+}
+
+/// The number of crash points of a run without a crash.
+async fn points(backend: &Backend) -> usize {
+    let clock = Arc::new(VirtualClock::default());
+    let fuse = Fuse::never();
+    let stores = backend.open(clock.clone());
+    let rig = Rig::new(fused(&stores, &fuse), &clock, &Arc::default());
+    rig.register().await;
+    work(&rig, &mut Vec::new(), &mut Vec::new()).await;
+    drop(rig);
+    stores.close().await;
+    fuse.points()
+}
+
+#[tokio::test]
+async fn i1_i3_i4_i6_hold_at_every_crash_point() {
+    for backend in Backend::all() {
+        let points = points(&backend.another()).await;
+        assert!(points > 50, "only {points} points on {}", backend.name());
+        for point in 0..points {
+            crash_at(&backend.another(), point).await;
+        }
+        println!("{}: {points} crash points", backend.name());
+    }
+}

