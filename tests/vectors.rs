@@ -97,7 +97,8 @@ fn wycheproofs_known_answers_hold() {
                     });
                     // Such a point needs a recovery id of 2 or 3, which
                     // Ethereum does not have.
-                    let recoverable = !test.comment.contains("large x-coordinate");
+                    let reduced = ["large x-coordinate", "x with a reduction"];
+                    let recoverable = !reduced.iter().any(|c| test.comment.contains(c));
                     let recovered = recovers(&hash, &rs.normalize_s(), &key);
                     assert_eq!(recovered, recoverable, "{} {}", test.tc_id, test.comment);
                 }
