@@ -34,9 +34,8 @@ async fn work(rig: &Rig, ids: &mut Vec<MsgId>, acknowledged: &mut Vec<MsgId>) {
         rig.submit_body(&envelope(id, &payload)).await.expect("accepted");
         acknowledged.push(id);
     }
-    loop {
-        // Through the port, so that the lease passes the fuse as well.
-        let Some(lease) = rig.lease() else { break };
+    // Through the port, so that the lease passes the fuse as well.
+    while let Some(lease) = rig.lease() {
         rig.controller.handle(lease).await.expect("the turn ends");
     }
 }

@@ -1,0 +1,15 @@
+//! What the actions of message type `withdrawal` share: amounts, addresses,
+//! and the refusal of a withdrawal.
+//!
+//! ```text
+//! received ─screen▶ screened ─quote▶ quoted ─settle▶ settled ─notify▶ notified
+//!              └▶ rejected ◀─────┘
+//! ```
+
+mod address;
+mod amount;
+mod refusal;
+
+pub use address::{Address, AddressError, keccak256};
+pub use amount::{Amount, AmountError};
+pub use refusal::Refusal;

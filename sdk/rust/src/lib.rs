@@ -1,0 +1,119 @@
+//! Write an action for surety: one step in the life of a signed message.
+//!
+//! An action is a function. It gets a [`Call`] (the message, where it stands,
+//! Msg_Ext, the settings of its deployment) and returns an [`Advance`] (the next
+//! state and a patch for Msg_Ext) or a [`Failure`]. [`action!`] exports it.
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use surety_sdk::{Advance, Call, Failure, log};
+//!
+//! /// What the client signed.
+//! #[derive(Deserialize)]
+//! pub struct Payload {
+//!     amount: u64,
+//! }
+//!
+//! /// What this action reads from Msg_Ext.
+//! #[derive(Deserialize)]
+//! pub struct Ext {
+//!     rate: u64,
+//! }
+//!
+//! /// What it writes to Msg_Ext.
+//! #[derive(Serialize)]
+//! struct Patch {
+//!     price: u64,
+//! }
+//!
+//! pub fn run(call: Call<Payload, Ext>) -> Result<Advance, Failure> {
+//!     let price = (call.message.payload.amount)
+//!         .checked_mul(call.ext.rate)
+//!         .ok_or_else(|| Failure::permanent("the price overflows"))?;
+//!     log::info(&format!("price {price}"));
+//!     Advance::to("priced").patch(&Patch { price })
+//! }
+//!
+//! surety_sdk::action!(run);
+//!
+//! // A unit test needs neither a host nor WebAssembly.
+//! # fn main() -> Result<(), Failure> {
+//! let call = surety_sdk::testing::call(r#"{"amount": 20}"#, r#"{"rate": 3}"#, "{}")?;
+//! let advance = run(call)?;
+//! assert_eq!(advance.state, "priced");
+//! assert_eq!(advance.ext_patch, r#"{"price":60}"#);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An action has no clock, no randomness and no memory from one call to the
+//! next; [`Call::now_ms`] is the recorded time, the same when a step is
+//! re-executed.
+
+mod call;
+mod outcome;
+mod place;
+
+pub mod log;
+pub mod testing;
+
+pub use call::{Call, Message, Unused};
+pub use outcome::{Advance, Failure};
+
+/// The raw contract, generated from `wit/action-1.0.0`. For [`action!`].
+#[doc(hidden)]
+#[allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated; the only unsafe code of the SDK"
+)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit/action-1.0.0",
+        world: "action",
+        pub_export_macro: true,
+        default_bindings_module: "surety_sdk::bindings",
+    });
+}
+
+/// Exports a function as the action of this crate:
+/// `fn(Call<Payload, Ext, Settings>) -> Result<Advance, Failure>`.
+///
+/// Once a crate, whose type is `cdylib`. Built for another target than
+/// WebAssembly it exports nothing, so that native tests link.
+#[macro_export]
+macro_rules! action {
+    ($run:path) => {
+        #[cfg(target_family = "wasm")]
+        #[allow(unsafe_code, reason = "the export's generated ABI")]
+        const _: () = {
+            struct Action;
+            impl $crate::bindings::Guest for Action {
+                fn run(
+                    call: $crate::bindings::Call,
+                ) -> ::core::result::Result<$crate::bindings::Advance, $crate::bindings::Failure>
+                {
+                    $crate::__run(call, $run)
+                }
+            }
+    $crate::bindings::export!(Action with_types_in $crate::bindings);
+        };
+    };
+}
+
+/// One call from the raw contract to the action and back. For [`action!`].
+#[doc(hidden)]
+pub fn __run<P, E, S>(
+    raw: bindings::Call,
+    action: impl FnOnce(Call<P, E, S>) -> Result<Advance, Failure>,
+) -> Result<bindings::Advance, bindings::Failure>
+where
+    P: serde::de::DeserializeOwned,
+    E: serde::de::DeserializeOwned,
+    S: serde::de::DeserializeOwned,
+{
+    let advance = Call::from_raw(raw).and_then(action)?;
+    Ok(advance.into())
+}
