@@ -128,6 +128,14 @@ async fn sign(host: &Host, messages: usize) -> Result<VecDeque<(String, String)>
     Ok(bodies)
 }
 
+/// What must reach the disk for one record at the least: a message's bundle,
+/// which is message, receipts and records once, over its records.
+pub fn bytes_per_record(host: &Host) -> Result<usize> {
+    let (_, answer) = host.ask("GET", "/v1/messages?limit=1", "").map_err(anyhow::Error::msg)?;
+    let id = answer["messages"][0]["msg_id"].as_str().context("no message")?;
+    Ok(host.bundle(id).encode().len() / RECORDS)
+}
+
 /// CPU seconds of a process, from `/proc`.
 fn process_cpu(pid: &str) -> f64 {
     stat(&format!("/proc/{pid}/stat")).map_or(0.0, |(_, cpu)| cpu)

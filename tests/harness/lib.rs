@@ -5,5 +5,6 @@
 pub mod backend;
 pub mod clock;
 pub mod fuse;
+pub mod host;
 pub mod rig;
 pub mod scripted;

@@ -78,13 +78,7 @@ impl Rig {
     /// # Panics
     /// When the backend fails.
     pub async fn register(&self) {
-        let client = Client {
-            client_id: acme(),
-            signers: [client_key().address()].into(),
-            msg_types: ["transfer".parse().expect("a name")].into(),
-            msg_ids_outstanding_max: None,
-        };
-        self.stores.clients.put(client).await.expect("the client is put");
+        register_acme(&self.stores).await;
     }
 
     /// A fresh Msg_ID for `acme`.
@@ -131,6 +125,20 @@ impl Rig {
             self.controller.handle(lease).await.expect("the turn ends");
         }
     }
+}
+
+/// Registers the client `acme`, whose signer is [`CLIENT_KEY`].
+///
+/// # Panics
+/// When the backend fails.
+pub async fn register_acme(stores: &Stores) {
+    let client = Client {
+        client_id: acme(),
+        signers: [client_key().address()].into(),
+        msg_types: ["transfer".parse().expect("a name")].into(),
+        msg_ids_outstanding_max: None,
+    };
+    stores.clients.put(client).await.expect("the client is put");
 }
 
 /// The client's name.

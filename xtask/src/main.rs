@@ -3,14 +3,20 @@
 //! One file a command; adding one touches `Command` and its match below.
 //!
 //! ```text
-//! guests ── builds the actions ──▶ guest_std ── finds or builds the std for their target
+//! demo ─┐
+//! test ─┼─▶ guests ── builds the actions ──▶ guest_std ── finds or builds the std for their target
+//! bench ┘─▶ host ──── builds the binary
 //! ```
 
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
+mod bench;
+mod demo;
 mod guest_std;
 mod guests;
+mod host;
 mod paths;
+mod test;
 
 use clap::Parser;
 
@@ -18,12 +24,21 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Command {
+    /// Run the main job: build everything, deploy it, submit messages, follow them
+    Demo(demo::Demo),
+    /// Run every check and test
+    Test,
+    /// Measure, and write a table and a JSON file
+    Bench,
     /// Build every action into a component with its manifest
     Guests,
 }
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
+        Command::Demo(demo) => demo.run(),
+        Command::Test => test::run(),
+        Command::Bench => bench::run(),
         Command::Guests => guests::run(),
     }
 }

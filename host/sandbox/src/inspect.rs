@@ -1,0 +1,183 @@
+//! What a component is, found out without compiling or running it.
+
+use surety_core::module::{MANIFEST_SECTION, Manifest};
+use surety_core::refusal::{Code, Finding, Refusal};
+use surety_core::types::Digest;
+use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
+use wasmparser::types::TypesRef;
+use wasmparser::{Parser, Payload, Validator};
+
+use crate::engine;
+use crate::limits::Limits;
+use crate::shape::{self, LOG_WRITE, RUN};
+
+/// Components and modules inside each other. A composed action has two levels.
+const NESTING_MAX: usize = 16;
+
+/// Findings that are listed, and the bytes of a name in one. A hostile component
+/// can have a million imports.
+const FINDINGS_MAX: usize = 100;
+const NAME_BYTES_MAX: usize = 200;
+
+/// The import that every action may have.
+const LOG: &str = "surety:action/log@1.0.0";
+
+/// Types only; nothing can be called there.
+const TYPES: &str = "surety:action/types@1.0.0";
+
+/// The export that every action has.
+const EXPORT: &str = "run";
+
+/// A component that can be deployed.
+#[derive(Debug, Clone)]
+pub struct Inspected {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// The digest of the component's bytes, the manifest included.
+    pub digest: Digest,
+}
+
+/// Reads a component, without compiling or running anything of it.
+///
+/// # Errors
+/// `module_invalid` when it is too large, no valid component, not of the world
+/// `action`, or without a valid manifest; `module_import` with all imports that
+/// an action may not have. The manifest's own refusals.
+pub fn inspect(component: &[u8], limits: &Limits) -> Result<Inspected, Refusal> {
+    check_form(component, limits)?;
+    let mut validator = Validator::new_with_features(engine::features());
+    let outline = outline(component)?;
+    let types = validator.validate_all(component).map_err(malformed)?;
+    check_imports(types.as_ref(), &outline.imports)?;
+    check_export(types.as_ref())?;
+    let [section] = outline.manifests[..] else {
+        let detail = format!(
+            "the component has {} sections `{MANIFEST_SECTION}`; it must have one",
+            outline.manifests.len()
+        );
+        return Err(invalid(detail));
+    };
+    Ok(Inspected { manifest: Manifest::parse(section)?, digest: Digest::of(component) })
+}
+
+fn invalid(detail: impl Into<String>) -> Refusal {
+    Refusal::new(Code::ModuleInvalid, detail)
+}
+
+fn malformed(error: wasmparser::BinaryReaderError) -> Refusal {
+    invalid(format!("the component is not valid: {error}"))
+}
+
+/// What can be said from the size and the first bytes.
+fn check_form(component: &[u8], limits: &Limits) -> Result<(), Refusal> {
+    let (bytes, max) = (component.len(), limits.component_bytes_max);
+    if bytes > max {
+        return Err(invalid(format!(
+            "the component has {bytes} bytes; the limit `component_bytes_max` is {max}"
+        )));
+    }
+    if Parser::is_core_wasm(component) {
+        return Err(invalid("this is a core module; it must be made a component first"));
+    }
+    if !Parser::is_component(component) {
+        return Err(invalid("this is not WebAssembly"));
+    }
+    Ok(())
+}
+
+/// What is written in the component's sections.
+struct Outline<'a> {
+    /// Of the outermost component.
+    imports: Vec<&'a str>,
+    /// At any level, so that no two tools can find different ones.
+    manifests: Vec<&'a [u8]>,
+}
+
+fn outline(component: &[u8]) -> Result<Outline<'_>, Refusal> {
+    let mut outline = Outline { imports: Vec::new(), manifests: Vec::new() };
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.map_err(malformed)? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                depth += 1;
+                if depth > NESTING_MAX {
+                    return Err(invalid(format!(
+                        "the component is nested deeper than `nesting_max`, which is {NESTING_MAX}"
+                    )));
+                }
+            }
+            Payload::End(_) if depth > 0 => depth -= 1,
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    outline.imports.push(import.map_err(malformed)?.name.name);
+                }
+            }
+            Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
+                outline.manifests.push(section.data());
+            }
+            _ => {}
+        }
+    }
+    Ok(outline)
+}
+
+/// Nothing is imported that an action may not have.
+fn check_imports(types: TypesRef<'_>, imports: &[&str]) -> Result<(), Refusal> {
+    const FORBIDDEN: &str = "is no import that an action may have";
+    let mut errors = Vec::new();
+    let mut refuse = |name: &str, why: &str| {
+        if errors.len() < FINDINGS_MAX {
+            let name = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
+            errors.push(Finding { pointer: String::new(), detail: format!("`{name}` {why}") });
+        }
+    };
+    for &name in imports {
+        let item = types.component_item_for_import(name);
+        let instance = match item.map(|item| item.ty) {
+            Some(ComponentEntityType::Instance(id)) if [LOG, TYPES].contains(&name) => &types[id],
+            Some(ty) if is_data(&ty) => continue,
+            _ => {
+                refuse(name, FORBIDDEN);
+                continue;
+            }
+        };
+        for (member, item) in &instance.exports {
+            if name == LOG && member == "write" {
+                let shape = shape::entity(types, &item.ty);
+                if shape != LOG_WRITE {
+                    refuse(
+                        &format!("{name}#{member}"),
+                        &format!("is {shape}; it must be {LOG_WRITE}"),
+                    );
+                }
+            } else if !is_data(&item.ty) {
+                refuse(&format!("{name}#{member}"), FORBIDDEN);
+            }
+        }
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let detail = "the component imports what an action may not have";
+    Err(Refusal { errors, ..Refusal::new(Code::ModuleImport, detail) })
+}
+
+/// A name for a type of data, such as the world's `use` makes: nothing to call,
+/// and nothing to hold.
+fn is_data(ty: &ComponentEntityType) -> bool {
+    use ComponentAnyTypeId::Defined;
+    matches!(ty, ComponentEntityType::Type { referenced: Defined(_), .. })
+}
+
+/// `run` is there, and what the world says.
+fn check_export(types: TypesRef<'_>) -> Result<(), Refusal> {
+    let Some(item) = types.component_item_for_export(EXPORT) else {
+        return Err(invalid(format!("the component does not export `{EXPORT}`")));
+    };
+    let shape = shape::entity(types, &item.ty);
+    if shape != RUN {
+        let detail = format!("the export `{EXPORT}` is {shape}; it must be {RUN}");
+        return Err(invalid(detail));
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What is deployed, by name and version.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use semver::Version;
+use surety_core::module::Module;
+use surety_core::types::{Digest, ModuleName};
+use surety_core::workflow::ModuleSpec;
+
+use crate::call::Compiled;
+
+/// All deployments. A new one is there for the next `resolve`, whole.
+#[derive(Default)]
+pub(crate) struct Registry(RwLock<Deployed>);
+
+#[derive(Default)]
+struct Deployed {
+    modules: BTreeMap<ModuleName, BTreeMap<Version, Arc<Module>>>,
+    /// Of the modules above and of no others.
+    compiled: HashMap<Digest, Arc<Compiled>>,
+}
+
+impl Registry {
+    /// Puts a module in place of the one with its name and version.
+    pub(crate) fn insert(&self, module: Arc<Module>, compiled: Arc<Compiled>) {
+        // A panic of another thread cannot leave the maps half changed in a way
+        // that matters: at worst something compiled too many.
+        let mut deployed = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let Deployed { modules, compiled: all } = &mut *deployed;
+        all.insert(module.digest, compiled);
+        let versions = modules.entry(module.manifest.name.clone()).or_default();
+        let replaced = versions.insert(module.manifest.version.clone(), module);
+        if let Some(old) = replaced {
+            let mut left = modules.values().flat_map(BTreeMap::values);
+            if !left.any(|module| module.digest == old.digest) {
+                all.remove(&old.digest);
+            }
+        }
+    }
+
+    /// The highest version that fits.
+    pub(crate) fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>> {
+        let deployed = self.read();
+        let versions = deployed.modules.get(&spec.name)?;
+        let fits = |module: &&Arc<Module>| {
+            spec.admits(&module.manifest.name, &module.manifest.version, module.digest)
+        };
+        versions.values().rev().find(fits).cloned()
+    }
+
+    /// What runs the component with this digest, while it is deployed.
+    pub(crate) fn compiled(&self, digest: Digest) -> Option<Arc<Compiled>> {
+        self.read().compiled.get(&digest).cloned()
+    }
+
+    /// All modules, by name and version.
+    pub(crate) fn list(&self) -> Vec<Arc<Module>> {
+        self.read().modules.values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Deployed> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

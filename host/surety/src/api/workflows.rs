@@ -1,0 +1,103 @@
+//! Workflows: deploying them, and seeing which are.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::body::Body;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use surety_core::refusal::{Code, Refusal};
+use surety_core::types::{Digest, MsgState, MsgType};
+use surety_core::workflow::{WORKFLOW_BYTES_MAX, Workflow};
+use utoipa::ToSchema;
+
+use super::App;
+use super::auth::{Deploy, Read};
+use super::extract::read;
+use super::problem::Problem;
+
+/// A deployed workflow.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Workflow)]
+pub struct WorkflowView {
+    /// The message type that it is for.
+    #[schema(value_type = String)]
+    pub msg_type: MsgType,
+    /// Its version.
+    pub version: u32,
+    /// keccak256 of its text.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// The state that a message starts in.
+    #[schema(value_type = String)]
+    pub initial: MsgState,
+    /// The modules that it invokes, by state.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub invokes: std::collections::BTreeMap<MsgState, String>,
+    /// Whether it admits new messages: it is the highest version of its type.
+    pub admits: bool,
+}
+
+/// All deployed workflows.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Workflows)]
+pub struct WorkflowsView {
+    /// By type and version.
+    pub workflows: Vec<WorkflowView>,
+}
+
+fn view(app: &App, workflow: &Workflow) -> WorkflowView {
+    let newest = app.workflows.newest(&workflow.msg_type);
+    WorkflowView {
+        msg_type: workflow.msg_type.clone(),
+        version: workflow.version,
+        digest: workflow.digest,
+        initial: workflow.initial.clone(),
+        invokes: workflow.invokes().map(|(s, i)| (s.clone(), i.module.to_string())).collect(),
+        admits: newest.is_some_and(|newest| newest.digest == workflow.digest),
+    }
+}
+
+/// Deploy a workflow
+///
+/// The body is the workflow, with the message type's schema in it. The highest
+/// version admits new messages; the others stay on the one that admitted them.
+#[utoipa::path(
+    put,
+    path = "/v1/workflows",
+    operation_id = "put_workflow",
+    tag = "deployment",
+    request_body(content = Object, description = "Of `workflow.schema.json`"),
+    responses((status = 200, description = "The workflow is deployed", body = WorkflowView)),
+    security(("token" = [])),
+)]
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    _: Deploy,
+    body: Body,
+) -> Result<Answer<WorkflowView>, Problem> {
+    let turn =
+        app.deployer.turn().ok_or_else(|| Problem::busy("another deployment is under way"))?;
+    let limit = "the limit `workflow_bytes_max`";
+    let bytes = read(&app, body, WORKFLOW_BYTES_MAX, limit).await?;
+    let text = String::from_utf8(bytes)
+        .map_err(|e| Refusal::new(Code::JsonUtf8, format!("the workflow: {}", e.utf8_error())))?;
+    let digest = app.deployer.push_workflow(text, turn).await?;
+    let deployed = app.workflows.pinned(digest);
+    let deployed = deployed.ok_or_else(|| Problem::new(Code::Internal, "the host failed"))?;
+    Ok(Answer(view(&app, &deployed)))
+}
+
+/// List deployed workflows
+#[utoipa::path(
+    get,
+    path = "/v1/workflows",
+    operation_id = "list_workflows",
+    tag = "deployment",
+    responses((status = 200, description = "All deployed workflows", body = WorkflowsView)),
+    security(("token" = [])),
+)]
+pub(super) async fn list(State(app): State<Arc<App>>, _: Read) -> Answer<WorkflowsView> {
+    let workflows = app.workflows.all().iter().map(|workflow| view(&app, workflow)).collect();
+    Answer(WorkflowsView { workflows })
+}

@@ -1,0 +1,27 @@
+//! The host: everything around the engine that touches the outside world.
+//!
+//! ```text
+//!  main → cli ─┬─ serve ─┬─ data      folder, host key, operator token
+//!              │         ├─ deploy    catalog ⇄ workflows and sandbox
+//!              │         ├─ workers   feeder → controllers
+//!              │         └─ http      connections → api
+//!              └─ the other commands, which are clients of the api
+//! ```
+//!
+//! It runs on Unix: it answers SIGTERM, and its secrets are files of mode 600.
+
+// In the order of a start.
+pub mod cli;
+
+pub mod config;
+pub mod telemetry;
+
+pub mod clock;
+pub mod data;
+pub mod tokens;
+
+pub mod deploy;
+pub mod serve;
+pub mod watch;
+
+pub mod api;

@@ -1,0 +1,7 @@
+//! The binary `surety`: see `surety --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    surety::cli::run()
+}

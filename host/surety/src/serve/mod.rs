@@ -1,0 +1,227 @@
+//! Serving: opens everything, runs it, and closes it again.
+//!
+//! ```text
+//!  start ─→ Started ─→ finished
+//!    │         ├─ http      accepts until told to stop, then finishes requests
+//!    │         └─ workers   lease until told to stop, then finish turns
+//!    └─ folder, store, key, tokens, sandbox, workflows
+//! ```
+
+mod http;
+mod stop;
+mod workers;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use surety_core::controller::Controller;
+use surety_core::intake::Intake;
+use surety_core::ports::{Clock, Fault};
+use surety_core::types::Address;
+use surety_core::workflows::Workflows;
+use surety_sandbox::Sandbox;
+use surety_store::{EmbeddedConfig, Stores};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use crate::api::{self, App};
+use crate::clock::SystemClock;
+use crate::config::{Backend, Config};
+use crate::data::DataFolder;
+use crate::deploy::Deployer;
+use crate::tokens::Tokens;
+use crate::watch::Watched;
+use http::Server;
+pub use stop::{Stop, Stopper};
+use workers::Workers;
+
+/// What one may want to know about a host that runs.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Where it listens; the port is the one that was taken.
+    pub listen: SocketAddr,
+    /// Where its data lies.
+    pub data: PathBuf,
+    /// Its address, by which its receipts are checked.
+    pub host: Address,
+    /// The file with the operator token.
+    pub token_file: PathBuf,
+}
+
+/// A host that runs.
+#[derive(Debug)]
+pub struct Started {
+    /// What one may want to know about it.
+    pub about: About,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Started {
+    /// Waits until it has stopped.
+    ///
+    /// # Errors
+    /// When it stopped because something failed, and not because it was told to.
+    pub async fn finished(self) -> anyhow::Result<()> {
+        self.task.await.context("the host panicked")?
+    }
+}
+
+/// Opens a host on a listener and runs it until `shutdown` completes.
+///
+/// # Errors
+/// Why it cannot start: the data folder, the store, what is deployed, or an
+/// address on which nobody could be let in.
+pub async fn start(
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<Started> {
+    let listen = listener.local_addr()?;
+    ensure!(
+        listen.ip().is_loopback() || !config.tokens.is_empty(),
+        "`listen` is {listen}, which others can reach, and there are no `[[tokens]]`; make one with `surety token new` or listen on 127.0.0.1",
+    );
+    let folder = DataFolder::open(&config.data_folder()?)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let stores = open_stores(&config, &folder, &clock).await?;
+    match Host::assemble(config, &folder, &stores, clock).await {
+        Ok(host) => {
+            let (data, token_file) = (folder.path().to_owned(), folder.operator_token());
+            let about = About { listen, data, host: host.address, token_file };
+            let task = tokio::spawn(host.run(listener, shutdown, stores));
+            Ok(Started { about, task })
+        }
+        Err(e) => {
+            stores.close().await;
+            Err(e)
+        }
+    }
+}
+
+/// Opens the configured backend in a data folder.
+///
+/// # Errors
+/// When it cannot be opened.
+pub async fn open_stores(
+    config: &Config,
+    folder: &DataFolder,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Stores> {
+    let backend = match config.store.backend {
+        Backend::Memory => surety_store::Config::Memory,
+        Backend::Embedded => {
+            surety_store::Config::Embedded(EmbeddedConfig::new(folder.path().to_owned()))
+        }
+    };
+    let clock = Arc::clone(clock);
+    let opened = tokio::task::spawn_blocking(move || surety_store::open(&backend, clock));
+    Ok(opened.await??)
+}
+
+/// Everything that runs, put together.
+struct Host {
+    config: Arc<Config>,
+    address: Address,
+    app: Arc<App>,
+    controller: Arc<Controller>,
+    stopper: Stopper,
+}
+
+impl Host {
+    async fn assemble(
+        config: Config,
+        folder: &DataFolder,
+        stores: &Stores,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let key = Arc::new(folder.host_key()?);
+        let tokens = Tokens::new(folder.tokens()?.into_iter().chain(config.tokens.clone()));
+        let workflows = Arc::new(Workflows::default());
+        let (limits, compiled) = (config.sandbox, folder.compiled());
+        let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, &compiled));
+        let sandbox = Arc::new(sandbox.await?.context("the sandbox cannot start")?);
+        let deployer = Deployer::new(
+            Arc::clone(&stores.catalog),
+            Arc::clone(&sandbox),
+            Arc::clone(&workflows),
+            Arc::clone(&clock),
+        );
+        deployer.load().await?;
+
+        let reference = Watched::new(Arc::clone(&stores.reference), config.http.waiters_max);
+        let controller = Controller {
+            workflows: Arc::clone(&workflows),
+            guarantee: Arc::clone(&stores.guarantee),
+            feeder: Arc::clone(&stores.feeder),
+            reference: Arc::clone(&reference) as _,
+            archive: Arc::clone(&stores.archive),
+            actions: Arc::clone(&sandbox) as _,
+            clock: Arc::clone(&clock),
+            key: Arc::clone(&key),
+        };
+        let intake = Intake {
+            workflows: Arc::clone(&workflows),
+            guarantee: Arc::clone(&stores.guarantee),
+            reference: Arc::clone(&reference) as _,
+            clients: Arc::clone(&stores.clients),
+            clock,
+            key: Arc::clone(&key),
+            limits: config.intake_limits(),
+        };
+        let (config, stopper) = (Arc::new(config), Stopper::new());
+        let app = App {
+            intake,
+            guarantee: Arc::clone(&stores.guarantee),
+            reference,
+            archive: Arc::clone(&stores.archive),
+            clients: Arc::clone(&stores.clients),
+            deployer,
+            catalog: Arc::clone(&stores.catalog),
+            workflows,
+            sandbox,
+            tokens,
+            admissions: Semaphore::new(config.http.admissions_max),
+            config: Arc::clone(&config),
+            stop: stopper.stop(),
+        };
+        let (app, controller) = (Arc::new(app), Arc::new(controller));
+        Ok(Self { config, address: key.address(), app, controller, stopper })
+    }
+
+    /// Runs until told to stop, or until a worker cannot go on.
+    async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+        stores: Stores,
+    ) -> anyhow::Result<()> {
+        let stop = self.stopper.stop();
+        let mut workers = Workers::start(&self.config, self.controller, stop.clone())?;
+        let server = Server::new(listener, api::router(self.app), &self.config.http);
+        let serving = tokio::spawn(server.serve(stop));
+        let outcome = tokio::select! {
+            () = shutdown => Ok(()),
+            fault = workers.failed() => Err(fault),
+        };
+        if let Err(fault) = &outcome {
+            tracing::error!(%fault, "stopping, because messages cannot be moved");
+        }
+        self.stopper.now();
+        let in_hand = async {
+            let (served, worked) = tokio::join!(serving, workers.finished());
+            served.context("the server panicked")?;
+            worked.context("stopping")
+        };
+        let drained = tokio::time::timeout(self.config.shutdown_grace(), in_hand).await;
+        let drained = drained.unwrap_or_else(|_| {
+            tracing::warn!("what is in hand is left; it goes on at the next start");
+            Ok(())
+        });
+        workers.abandon();
+        stores.close().await;
+        outcome.map_err(|fault: Fault| anyhow::Error::from(fault)).and(drained)
+    }
+}

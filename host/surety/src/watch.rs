@@ -1,0 +1,197 @@
+//! Who waits for a message to move, and what wakes them.
+//!
+//! [`Watched`] stands in front of Reference: after each `put` it wakes who waits
+//! for that message in this process. Another process may move it as well, so a
+//! waiter also looks again by itself, each [`LOOK_AGAIN`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use surety_core::ports::{Fault, Page, Query, Reference};
+use surety_core::projection::Projection;
+use surety_core::types::{MsgId, MsgState, MsgType};
+use tokio::sync::Notify;
+
+/// How long a waiter trusts that it would be woken.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Reference, and who waits for it to change.
+pub struct Watched {
+    reference: Arc<dyn Reference>,
+    waiters_max: usize,
+    /// How many wait. Read without the lock, so that a `put` costs one load
+    /// when nobody does.
+    waiters: AtomicUsize,
+    by_message: Mutex<HashMap<MsgId, (Arc<Notify>, usize)>>,
+}
+
+/// A place among the waiters of one message; given back when dropped.
+pub struct Waiter {
+    watched: Arc<Watched>,
+    msg_id: MsgId,
+    notify: Arc<Notify>,
+}
+
+impl Watched {
+    /// Reference with room for so many waiters.
+    #[must_use]
+    pub fn new(reference: Arc<dyn Reference>, waiters_max: usize) -> Arc<Self> {
+        let (waiters, by_message) = (AtomicUsize::new(0), Mutex::default());
+        Arc::new(Self { reference, waiters_max, waiters, by_message })
+    }
+
+    /// A place among the waiters, or none when all are taken. Take it before
+    /// reading, so that no change falls in between.
+    #[must_use]
+    pub fn wait_for(self: &Arc<Self>, msg_id: MsgId) -> Option<Waiter> {
+        let mut by_message = self.by_message.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.waiters.load(Ordering::SeqCst) >= self.waiters_max {
+            return None;
+        }
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        let (notify, count) = by_message.entry(msg_id).or_default();
+        *count += 1;
+        Some(Waiter { watched: Arc::clone(self), msg_id, notify: Arc::clone(notify) })
+    }
+
+    fn wake(&self, msg_id: MsgId) {
+        if self.waiters.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let by_message = self.by_message.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((notify, _)) = by_message.get(&msg_id) {
+            notify.notify_waiters();
+        }
+    }
+}
+
+impl Waiter {
+    /// Completes when the message was put after this call, not after the first
+    /// poll; or when it is time to look again anyway.
+    pub fn change(&self) -> impl Future<Output = ()> + '_ {
+        let notified = self.notify.notified();
+        async move {
+            let _ = tokio::time::timeout(LOOK_AGAIN, notified).await;
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut by_message = self.watched.by_message.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, count)) = by_message.get_mut(&self.msg_id) {
+            *count -= 1;
+            if *count == 0 {
+                by_message.remove(&self.msg_id);
+            }
+        }
+        self.watched.waiters.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Reference for Watched {
+    async fn put(&self, projection: &Projection) -> Result<(), Fault> {
+        self.reference.put(projection).await?;
+        self.wake(projection.msg_id);
+        Ok(())
+    }
+
+    async fn get(&self, msg_id: MsgId) -> Result<Option<Projection>, Fault> {
+        self.reference.get(msg_id).await
+    }
+
+    async fn list(&self, query: &Query) -> Result<Page, Fault> {
+        self.reference.list(query).await
+    }
+
+    async fn counts(&self) -> Result<BTreeMap<(MsgType, MsgState), u64>, Fault> {
+        self.reference.counts().await
+    }
+
+    async fn remove(&self, msg_id: MsgId) -> Result<(), Fault> {
+        self.reference.remove(msg_id).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use surety_core::types::{Address, Time};
+
+    use super::*;
+
+    /// Takes everything and keeps nothing.
+    struct Sink;
+
+    #[async_trait]
+    impl Reference for Sink {
+        async fn put(&self, _: &Projection) -> Result<(), Fault> {
+            Ok(())
+        }
+        async fn get(&self, _: MsgId) -> Result<Option<Projection>, Fault> {
+            Ok(None)
+        }
+        async fn list(&self, _: &Query) -> Result<Page, Fault> {
+            Ok(Page::default())
+        }
+        async fn counts(&self) -> Result<BTreeMap<(MsgType, MsgState), u64>, Fault> {
+            Ok(BTreeMap::new())
+        }
+        async fn remove(&self, _: MsgId) -> Result<(), Fault> {
+            Ok(())
+        }
+    }
+
+    fn projection(msg_id: MsgId) -> Projection {
+        Projection {
+            msg_id,
+            msg_type: "t".parse().unwrap(),
+            client_id: "c".parse().unwrap(),
+            creation_date: "2026-01-01T00:00:00Z".into(),
+            signer: Address([0; 20]),
+            msg_state: "s".parse().unwrap(),
+            seq: 1,
+            is_final: false,
+            parked: false,
+            last_error: None,
+            updated_at: Time::from_millis(0),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_put_wakes_the_waiters_of_its_message_only() {
+        let watched = Watched::new(Arc::new(Sink), 8);
+        let [one, other] = [1, 2].map(|n| MsgId::from_bytes([n; 16]));
+        let waiter = watched.wait_for(one).unwrap();
+
+        let started = Instant::now();
+        let change = waiter.change();
+        watched.put(&projection(one)).await.unwrap();
+        change.await;
+        assert!(started.elapsed() < LOOK_AGAIN, "nobody woke the waiter");
+
+        let started = Instant::now();
+        let change = waiter.change();
+        watched.put(&projection(other)).await.unwrap();
+        change.await;
+        assert!(started.elapsed() >= LOOK_AGAIN, "another message woke the waiter");
+    }
+
+    #[test]
+    fn places_are_bounded_and_given_back() {
+        let watched = Watched::new(Arc::new(Sink), 2);
+        let id = MsgId::from_bytes([1; 16]);
+        let first = watched.wait_for(id).unwrap();
+        let second = watched.wait_for(id).unwrap();
+        assert!(watched.wait_for(id).is_none());
+        drop(first);
+        assert!(watched.wait_for(id).is_some());
+        drop(second);
+        assert!(watched.by_message.lock().unwrap().is_empty());
+    }
+}

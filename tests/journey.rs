@@ -1,0 +1,184 @@
+//! Journeys through the real binary with the real actions.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use surety_tests::host::{Host, path, serve, sign, withdrawal, write_client_key};
+use surety_tests::rig::client_key;
+use tempfile::TempDir;
+
+fn states(host: &Host, id: &str) -> Vec<String> {
+    let (status, history) = host.ask("GET", &format!("/v1/messages/{id}/history"), "").unwrap();
+    assert_eq!(status, 200, "{history}");
+    let records = history["records"].as_array().unwrap();
+    records.iter().map(|r| r["to"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Submits a withdrawal with one member of its payload changed.
+fn submit_with(host: &Host, member: &str, value: Value) -> String {
+    let id = host.msg_id().unwrap();
+    let mut message = withdrawal(&id);
+    message["payload"][member] = value;
+    let body = sign(&client_key(), &message.to_string()).to_string();
+    let (status, answer) = host.ask("POST", "/v1/messages", &body).unwrap();
+    assert_eq!(status, 202, "{answer}");
+    id
+}
+
+/// The main job by the command line alone, as the README tells it.
+#[test]
+fn a_message_goes_from_the_command_line_to_a_verified_bundle() {
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str| path(&folder.path().join(name));
+    let mut host = Host::start(&folder.path().join("data"));
+    host.deploy();
+    write_client_key(folder.path().join("key").as_path());
+    let payload = withdrawal("unused")["payload"].to_string();
+    std::fs::write(file("payload"), payload).unwrap();
+
+    let new = ["message", "new", "--type", "withdrawal", "--client", "acme", "--payload"];
+    let text = host.cli(&[&new[..], &[&file("payload")]].concat());
+    assert!(text.status.success());
+    let text = String::from_utf8(text.stdout).unwrap();
+    std::fs::write(file("message"), text.trim_end()).unwrap();
+    let envelope = host.cli(&["message", "sign", &file("message"), "--key", &file("key")]);
+    assert!(envelope.status.success());
+    std::fs::write(file("envelope"), envelope.stdout).unwrap();
+    let receipt = host.done(&["message", "submit", &file("envelope")]).remove(0);
+    let id = receipt["msg_id"].as_str().unwrap();
+    assert_eq!(receipt["msg_state"], "received");
+
+    let watched = host.done(&["message", "watch", id]);
+    let tos: Vec<_> = watched.iter().map(|r| r["to"].as_str().unwrap()).collect();
+    assert_eq!(tos, ["received", "screened", "quoted", "settled", "notified"]);
+    let message = host.done(&["message", "get", id]).remove(0);
+    assert_eq!((&message["final"], &message["parked"]), (&json!(true), &json!(false)));
+
+    let _ = host.done(&["archive", "get", id, "-o", &file("bundle")]);
+    let bundle = host.bundle(id);
+    assert_eq!(*bundle.message.text, *text.trim_end(), "I2");
+    assert_eq!(bundle.encode(), std::fs::read(file("bundle")).unwrap());
+    assert!(host.stop(), "graceful");
+    // I10: without a server.
+    let _ = host.done(&["verify", &file("bundle")]);
+    let mut forged = std::fs::read(file("bundle")).unwrap();
+    let at = forged.windows(8).position(|w| w == b"screened").unwrap();
+    forged[at] = b'S';
+    std::fs::write(file("forged"), forged).unwrap();
+    let output = host.cli(&["verify", &file("forged")]);
+    assert_eq!(output.status.code(), Some(5));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("record"), "{said}");
+    let report = host.done(&["reconcile", "--check"]).remove(0);
+    assert_eq!(report["archived"], 1, "{report}");
+}
+
+#[test]
+fn i9_the_receipt_and_the_refusal_of_a_used_msg_id_outlive_archive_and_restart() {
+    let folder = TempDir::new().unwrap();
+    let mut host = Host::start(folder.path());
+    host.deploy();
+    let id = host.msg_id().unwrap();
+    let text = withdrawal(&id).to_string();
+    let body = sign(&client_key(), &text).to_string();
+    let other = sign(&client_key(), &text.replace("\"nonce\":7", "\"nonce\":8")).to_string();
+    let (status, receipt) = host.ask("POST", "/v1/messages", &body).unwrap();
+    assert_eq!(status, 202);
+    for _ in 0..2 {
+        let _ = host.end_of(&id);
+        assert_eq!(host.ask("POST", "/v1/messages", &body).unwrap(), (200, receipt.clone()));
+        let (status, problem) = host.ask("POST", "/v1/messages", &other).unwrap();
+        assert_eq!((status, &problem["code"]), (409, &json!("msg_id_used")));
+        assert!(host.stop());
+        host = Host::start(folder.path());
+    }
+    assert_eq!(states(&host, &id).len(), 5);
+}
+
+#[test]
+fn actions_decide_where_a_message_goes() {
+    let folder = TempDir::new().unwrap();
+    let host = Host::start(folder.path());
+    host.deploy();
+    // On the deny list of the demo's settings.
+    let denied = json!("0x000000000000000000000000000000000000dEaD");
+    let id = submit_with(&host, "to", denied);
+    assert_eq!(host.end_of(&id)["msg_state"], "rejected");
+    assert_eq!(states(&host, &id), ["received", "rejected"]);
+    // Less than the fee.
+    let id = submit_with(&host, "amount", json!("1"));
+    assert_eq!(host.end_of(&id)["msg_state"], "rejected");
+    assert_eq!(states(&host, &id), ["received", "screened", "rejected"]);
+    // Both are archived like any other.
+    host.bundle(&id).verify().unwrap();
+}
+
+#[test]
+fn what_is_deployed_takes_effect_without_a_restart_and_survives_one() {
+    let folder = TempDir::new().unwrap();
+    let mut host = Host::start(folder.path());
+    let signer = client_key().address().to_string();
+    let client = ["client", "put", "acme", "--signer", &signer, "--type", "withdrawal"];
+    let _ = host.done(&client);
+    let id = host.msg_id().unwrap();
+    let body = sign(&client_key(), &withdrawal(&id).to_string()).to_string();
+    let (status, problem) = host.ask("POST", "/v1/messages", &body).unwrap();
+    assert_eq!((status, &problem["code"]), (422, &json!("msg_type_unknown")), "{problem}");
+
+    host.deploy();
+    let (status, answer) = host.ask("POST", "/v1/messages", &body).unwrap();
+    assert_eq!(status, 202, "{answer}");
+    assert_eq!(host.end_of(&id)["msg_state"], "notified");
+
+    assert!(host.stop());
+    host = Host::start(folder.path());
+    let id = host.submit();
+    assert_eq!(host.end_of(&id)["msg_state"], "notified");
+    assert_eq!(host.done(&["action", "list"]).remove(0)["modules"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn new_settings_are_for_the_next_attempt_and_pinned_workflows_stay() {
+    let folder = TempDir::new().unwrap();
+    let host = Host::start(folder.path());
+    host.deploy();
+    let first = host.submit();
+    assert_eq!(host.end_of(&first)["msg_state"], "notified");
+    let settings = folder.path().join("settings.json");
+    let strict = json!({"deny": [], "limits": {"acme": {"ETH": "1"}}, "default_limits": {}});
+    std::fs::write(&settings, strict.to_string()).unwrap();
+    let component = surety_tests::host::guests().join("screen.wasm");
+    let _ = host.done(&["action", "push", &path(&component), "--settings", &path(&settings)]);
+    let second = host.submit();
+    assert_eq!(host.end_of(&second)["msg_state"], "rejected");
+    let digests = |id: &str| {
+        let records = host.bundle(id).verify().unwrap();
+        let module = records[1].module.clone().unwrap();
+        (module.digest, module.settings)
+    };
+    let (before, after) = (digests(&first), digests(&second));
+    assert_eq!(before.0, after.0);
+    assert_ne!(before.1, after.1, "the record tells the settings apart");
+}
+
+#[test]
+fn a_data_folder_in_use_or_corrupt_is_said_plainly() {
+    let folder = TempDir::new().unwrap();
+    let mut host = Host::start(folder.path());
+    let refused = || {
+        let mut second = serve(folder.path());
+        let output = second.stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = refused();
+    assert!(said.contains("in use by another process"), "{said}");
+    assert!(host.stop());
+
+    std::fs::write(folder.path().join("surety.db"), vec![b'x'; 8192]).unwrap();
+    for wal in ["surety.db-wal", "surety.db-shm"] {
+        drop(std::fs::remove_file(folder.path().join(wal)));
+    }
+    let said = refused();
+    assert!(said.contains("cannot be read") && said.contains("backup"), "{said}");
+}
