@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use support::{Bench, call_with, limits};
+use support::{Bench, DONE, action, call_with, core, limits};
 use surety_core::ext::MsgExt;
 use surety_core::machine::{Advance, Call, Ran};
 use surety_core::module::Module;
@@ -77,7 +77,12 @@ async fn the_same_way_costs_the_same_fuel() {
 async fn microseconds_per_call() {
     const CALLS: u32 = 20_000;
     let bench = Bench::new(limits());
-    for (module, call, ran) in walk(&bench).await {
+    let mut way = walk(&bench).await;
+    // What an instance costs that does nothing.
+    let idle = bench.deploy(&action(&core("", DONE)));
+    let ran = bench.sandbox.run(&idle, call_with(MESSAGE)).await.unwrap();
+    way.push((idle, call_with(MESSAGE), ran));
+    for (module, call, ran) in way {
         let mut best = f64::MAX;
         for _ in 0..5 {
             let start = Instant::now();
