@@ -51,7 +51,8 @@ fn every_bad_submission_is_refused_with_its_code_and_stores_nothing() {
     refused(&host, b"{\"scheme\": \"\xff\"}", 400, "json_utf8");
     refused(&host, b"", 400, "json_syntax");
     refused(&host, b"{} {}", 400, "json_trailing");
-    let problem = refused(&host, b"{\"scheme\": \"eip191\", \"other\": 1}", 400, "envelope_invalid");
+    let problem =
+        refused(&host, b"{\"scheme\": \"eip191\", \"other\": 1}", 400, "envelope_invalid");
     assert!(pointers(&problem).len() >= 3, "{problem}");
     let eip712 = json!({"scheme": "eip712", "message": text, "signature": "0x"}).to_string();
     let problem = refused(&host, eip712.as_bytes(), 400, "scheme_unknown");
@@ -73,7 +74,8 @@ fn every_bad_submission_is_refused_with_its_code_and_stores_nothing() {
     }
 
     // Signature and authority.
-    let broken = json!({"scheme": "eip191", "message": text, "signature": format!("0x{}", "11".repeat(64))});
+    let broken =
+        json!({"scheme": "eip191", "message": text, "signature": format!("0x{}", "11".repeat(64))});
     refused(&host, broken.to_string().as_bytes(), 400, "signature_compact");
     let stranger: PrivateKey = HOST_KEY.parse().unwrap();
     let problem =
@@ -89,7 +91,8 @@ fn every_bad_submission_is_refused_with_its_code_and_stores_nothing() {
     // Nothing of all that left a trace, and the id is still good.
     let (_, messages) = host.ask("GET", "/v1/messages", "").unwrap();
     assert_eq!(messages["messages"], json!([]));
-    let (status, answer) = host.ask("POST", "/v1/messages", &String::from_utf8(signed(&text)).unwrap()).unwrap();
+    let (status, answer) =
+        host.ask("POST", "/v1/messages", &String::from_utf8(signed(&text)).unwrap()).unwrap();
     assert_eq!(status, 202, "{answer}");
 }
 
@@ -160,7 +163,8 @@ fn roles_may_do_what_they_may_and_no_more() {
     let _ = host.end_of(&id);
 
     let bundle = format!("/v1/messages/{id}/bundle");
-    let client = json!({"signers": [client_key().address()], "msg_types": ["withdrawal"]}).to_string();
+    let client =
+        json!({"signers": [client_key().address()], "msg_types": ["withdrawal"]}).to_string();
     // What is asked; and the answers without a token, to reader, auditor,
     // deployer, operator.
     let table = [

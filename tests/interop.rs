@@ -14,7 +14,8 @@ const COUNT: &str = "3";
 fn installed() -> PathBuf {
     let folder = std::env::var_os("SURETY_INTEROP").map(PathBuf::from);
     let folder = folder.filter(|folder| folder.exists());
-    folder.expect("SURETY_INTEROP names no folder with the wallet libraries; run `cargo xtask test`")
+    folder
+        .expect("SURETY_INTEROP names no folder with the wallet libraries; run `cargo xtask test`")
 }
 
 fn run(host: &Host, mut client: Command) {

@@ -38,7 +38,8 @@ type Acknowledged = Mutex<HashMap<String, String>>;
 /// Submits until the host is gone, noting what it acknowledged.
 fn submit(address: &str, key: &PrivateKey, stop: &AtomicBool, acknowledged: &Acknowledged) {
     while !stop.load(Ordering::SeqCst) {
-        let ids = request(address, None, "POST", "/v1/msg-ids", br#"{"client_id":"acme","count":20}"#);
+        let ids =
+            request(address, None, "POST", "/v1/msg-ids", br#"{"client_id":"acme","count":20}"#);
         let Ok((201, ids)) = ids else { continue };
         for id in ids["msg_ids"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let text = withdrawal(id).to_string();

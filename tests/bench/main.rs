@@ -48,7 +48,9 @@ async fn pipeline() -> Result<Value> {
     let folder = TempDir::new()?;
     let host = Host::start(folder.path());
     host.deploy();
-    println!("\nin flight  messages/s  transitions/s   p50 ms   p99 ms  ceiling/s  ratio  host µs/transition");
+    println!(
+        "\nin flight  messages/s  transitions/s   p50 ms   p99 ms  ceiling/s  ratio  host µs/transition"
+    );
     let mut rows = Vec::new();
     for (in_flight, messages) in LOADS {
         let measured = pipeline::run(&host, messages, in_flight).await?;
@@ -69,7 +71,10 @@ async fn pipeline() -> Result<Value> {
         row["ceiling_bytes_per_record"] = bytes.into();
         row["ratio"] = ratio.into();
         for (thread, cpu) in row["host_cpu_us_per_transition"].as_object().into_iter().flatten() {
-            println!("           {thread:<20} {:>6.1} µs CPU a transition", cpu.as_f64().unwrap_or(0.0));
+            println!(
+                "           {thread:<20} {:>6.1} µs CPU a transition",
+                cpu.as_f64().unwrap_or(0.0)
+            );
         }
         rows.push(row);
     }

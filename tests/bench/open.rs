@@ -19,7 +19,8 @@ pub async fn prepare_and_measure(messages: usize) -> Result<Value> {
     let engine = Engine::open(folder.path()).await;
     engine.admit(messages, 64).await;
     engine.stores.close().await;
-    let output = Command::new(std::env::current_exe()?).arg("--open").arg(folder.path()).output()?;
+    let output =
+        Command::new(std::env::current_exe()?).arg("--open").arg(folder.path()).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut measured: Value = serde_json::from_slice(&output.stdout)?;
     let bytes = measured["bytes"].as_f64().context("no figure")?;

@@ -87,7 +87,8 @@ async fn admitted(workflow: &Workflow, stages: &mut Stages) -> Result<Loaded> {
         black_box(workflow.schema.check(&value));
     });
     let signature = client_key().sign_text(&text);
-    let (signature, hash) = (Signature::parse(&signature.to_string())?, eip191_hash(text.as_bytes()));
+    let (signature, hash) =
+        (Signature::parse(&signature.to_string())?, eip191_hash(text.as_bytes()));
     time("signature: recover", stages, || {
         black_box(recover(&hash, &signature).is_ok());
     });
@@ -133,7 +134,9 @@ async fn walk(
         let turn = Turn { workflow, loaded: &loaded, invoke, module: Some(&module) };
         let handle = tokio::runtime::Handle::current();
         let call = || {
-            tokio::task::block_in_place(|| handle.block_on(sandbox.run(&module, machine::call(&loaded))))
+            tokio::task::block_in_place(|| {
+                handle.block_on(sandbox.run(&module, machine::call(&loaded)))
+            })
         };
         time(&format!("action: {name}"), stages, || {
             black_box(call().is_ok());

@@ -76,11 +76,7 @@ impl Demo {
         let mut running = Running::start(binary, folder, self.serve)?;
         running.deploy()?;
         running.main_job()?;
-        if self.serve {
-            running.leave()
-        } else {
-            running.stop()
-        }
+        if self.serve { running.leave() } else { running.stop() }
     }
 }
 
@@ -161,7 +157,10 @@ impl Running {
             parked += u32::from(message["parked"] == true);
             let bundle = self.file(&format!("{id}.surety"));
             self.ask(&["archive", "get", id, "-o", &bundle])?;
-            run_command(self.surety(&["verify", &bundle]).stdout(Stdio::null()), "verify a bundle")?;
+            run_command(
+                self.surety(&["verify", &bundle]).stdout(Stdio::null()),
+                "verify a bundle",
+            )?;
             archived += 1;
         }
         println!(
@@ -178,10 +177,12 @@ impl Running {
             (self.file("payload.json"), self.file("message.json"), self.file("envelope.json"));
         fs::write(&payload_file, payload.to_string())?;
         let new = ["message", "new", "--type", "withdrawal", "--client", CLIENT];
-        let text = output(&mut self.surety(&[&new[..], &["--payload", &payload_file]].concat()), "new")?;
+        let text =
+            output(&mut self.surety(&[&new[..], &["--payload", &payload_file]].concat()), "new")?;
         fs::write(&message, text.trim_end())?;
         let key = self.file("acme.key");
-        let signed = output(&mut self.surety(&["message", "sign", &message, "--key", &key]), "sign")?;
+        let signed =
+            output(&mut self.surety(&["message", "sign", &message, "--key", &key]), "sign")?;
         fs::write(&envelope, signed)?;
         let receipt = self.ask(&["message", "submit", &envelope])?;
         let id = word(&receipt, "msg_id");

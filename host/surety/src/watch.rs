@@ -1,8 +1,9 @@
 //! Who waits for a message to move, and what wakes them.
 //!
-//! [`Watched`] stands in front of Reference: after each `put` it wakes who waits
-//! for that message in this process. Another process may move it as well, so a
-//! waiter also looks again by itself, each [`LOOK_AGAIN`].
+//! [`Watched`] stands in front of Guarantee and Reference: whenever a message is
+//! shown anew, by a commit that shows it too or by a `put`, it wakes who waits for
+//! that message in this process. Another process may move it as well, so a waiter
+//! also looks again by itself, each [`LOOK_AGAIN`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,16 +11,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use surety_core::ports::{Fault, Page, Query, Reference};
+use surety_core::machine::Step;
+use surety_core::ports::{
+    Admission, AdmitError, Admitted, CommitError, Fault, Found, Guarantee, Page, Query, Reference,
+    Reservation, ReserveError, Settled,
+};
 use surety_core::projection::Projection;
-use surety_core::types::{MsgId, MsgState, MsgType};
+use surety_core::types::{MsgId, MsgState, MsgType, Seq};
 use tokio::sync::Notify;
 
 /// How long a waiter trusts that it would be woken.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Reference, and who waits for it to change.
+/// Guarantee and Reference, and who waits for a message to be shown anew.
 pub struct Watched {
+    guarantee: Arc<dyn Guarantee>,
     reference: Arc<dyn Reference>,
     waiters_max: usize,
     /// How many wait. Read without the lock, so that a `put` costs one load
@@ -36,11 +42,15 @@ pub struct Waiter {
 }
 
 impl Watched {
-    /// Reference with room for so many waiters.
+    /// Guarantee and Reference with room for so many waiters.
     #[must_use]
-    pub fn new(reference: Arc<dyn Reference>, waiters_max: usize) -> Arc<Self> {
+    pub fn new(
+        guarantee: Arc<dyn Guarantee>,
+        reference: Arc<dyn Reference>,
+        waiters_max: usize,
+    ) -> Arc<Self> {
         let (waiters, by_message) = (AtomicUsize::new(0), Mutex::default());
-        Arc::new(Self { reference, waiters_max, waiters, by_message })
+        Arc::new(Self { guarantee, reference, waiters_max, waiters, by_message })
     }
 
     /// A place among the waiters, or none when all are taken. Take it before
@@ -93,6 +103,46 @@ impl Drop for Waiter {
 }
 
 #[async_trait]
+impl Guarantee for Watched {
+    async fn reserve(&self, reservation: Reservation) -> Result<(), ReserveError> {
+        self.guarantee.reserve(reservation).await
+    }
+
+    async fn admit(&self, admission: Admission) -> Result<Admitted, AdmitError> {
+        self.guarantee.admit(admission).await
+    }
+
+    async fn load(&self, msg_id: MsgId) -> Result<Found, Fault> {
+        self.guarantee.load(msg_id).await
+    }
+
+    async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
+        let msg_id = step.msg_id();
+        let settled = self.guarantee.commit(step).await?;
+        if settled == Settled::All {
+            self.wake(msg_id);
+        }
+        Ok(settled)
+    }
+
+    /// The state was shown before, but who asked for the bundle waits for this.
+    async fn retire(
+        &self,
+        msg_id: MsgId,
+        seq: Seq,
+        bundle: Vec<u8>,
+    ) -> Result<Settled, CommitError> {
+        let settled = self.guarantee.retire(msg_id, seq, bundle).await?;
+        self.wake(msg_id);
+        Ok(settled)
+    }
+
+    async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {
+        self.guarantee.open(after, limit).await
+    }
+}
+
+#[async_trait]
 impl Reference for Watched {
     async fn put(&self, projection: &Projection) -> Result<(), Fault> {
         self.reference.put(projection).await?;
@@ -124,27 +174,11 @@ mod tests {
     use surety_core::types::{Address, Time};
 
     use super::*;
+    use crate::clock::SystemClock;
 
-    /// Takes everything and keeps nothing.
-    struct Sink;
-
-    #[async_trait]
-    impl Reference for Sink {
-        async fn put(&self, _: &Projection) -> Result<(), Fault> {
-            Ok(())
-        }
-        async fn get(&self, _: MsgId) -> Result<Option<Projection>, Fault> {
-            Ok(None)
-        }
-        async fn list(&self, _: &Query) -> Result<Page, Fault> {
-            Ok(Page::default())
-        }
-        async fn counts(&self) -> Result<BTreeMap<(MsgType, MsgState), u64>, Fault> {
-            Ok(BTreeMap::new())
-        }
-        async fn remove(&self, _: MsgId) -> Result<(), Fault> {
-            Ok(())
-        }
+    fn watched(waiters_max: usize) -> Arc<Watched> {
+        let stores = surety_store::Memory::new().stores(Arc::new(SystemClock));
+        Watched::new(stores.guarantee, stores.reference, waiters_max)
     }
 
     fn projection(msg_id: MsgId) -> Projection {
@@ -165,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_put_wakes_the_waiters_of_its_message_only() {
-        let watched = Watched::new(Arc::new(Sink), 8);
+        let watched = watched(8);
         let [one, other] = [1, 2].map(|n| MsgId::from_bytes([n; 16]));
         let waiter = watched.wait_for(one).unwrap();
 
@@ -184,7 +218,7 @@ mod tests {
 
     #[test]
     fn places_are_bounded_and_given_back() {
-        let watched = Watched::new(Arc::new(Sink), 2);
+        let watched = watched(2);
         let id = MsgId::from_bytes([1; 16]);
         let first = watched.wait_for(id).unwrap();
         let second = watched.wait_for(id).unwrap();

@@ -141,7 +141,7 @@ fn every_refusal_is_a_problem_document() {
                 400,
                 "json_duplicate_key",
             ),
-            ("POST", "/v1/msg-ids", br#"{"client_id":"nobody"}"#, 404, "client_unknown"),
+            ("POST", "/v1/msg-ids", br#"{"client_id":"nobody"}"#, 422, "client_unknown"),
             ("POST", "/v1/msg-ids", br#"{"client_id":"a","size":1}"#, 400, "request_invalid"),
             ("GET", "/v1/messages/1", b"", 400, "request_invalid"),
             ("GET", "/v1/messages?limit=0", b"", 400, "request_invalid"),

@@ -125,9 +125,10 @@ pub(super) async fn get(
     _: Read,
     Path(client_id): Path<ClientId>,
 ) -> Result<Answer<ClientView>, Problem> {
-    let client = app.clients.get(&client_id).await?.ok_or_else(|| {
-        Problem::new(Code::ClientUnknown, format!("there is no client `{client_id}`"))
-    })?;
+    let client =
+        app.clients.get(&client_id).await?.ok_or_else(|| {
+            Problem::new(Code::NotFound, format!("there is no client `{client_id}`"))
+        })?;
     Ok(Answer(client.as_ref().into()))
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn status(
     _: Read,
 ) -> Result<Answer<StatusView>, Problem> {
     let view = |((msg_type, msg_state), count)| CountView { msg_type, msg_state, count };
-    let states = app.reference.counts().await?.into_iter().map(view).collect();
+    let states = app.watched.counts().await?.into_iter().map(view).collect();
     Ok(Answer(StatusView { states }))
 }
 

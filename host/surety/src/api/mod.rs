@@ -53,8 +53,8 @@ pub struct App {
     pub intake: Intake,
     /// The truth, for histories and for what Reference lost.
     pub guarantee: Arc<dyn Guarantee>,
-    /// The read model.
-    pub reference: Arc<Watched>,
+    /// The read model, and who waits for it to change.
+    pub watched: Arc<Watched>,
     /// Finished messages.
     pub archive: Arc<dyn Archive>,
     /// Registered clients.

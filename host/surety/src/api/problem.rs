@@ -111,7 +111,8 @@ impl Problem {
     }
 }
 
-/// Status and title of each code.
+/// Status and title of each code: 400 for what is malformed in itself, 422 for
+/// what is well-formed and does not fit what the host knows.
 fn row(code: Code) -> (StatusCode, &'static str) {
     use StatusCode as S;
     match code {
@@ -128,15 +129,15 @@ fn row(code: Code) -> (StatusCode, &'static str) {
         Code::SchemeUnknown => (S::BAD_REQUEST, "Signing scheme unknown"),
         Code::MsgTypeUnknown => (S::UNPROCESSABLE_ENTITY, "Message type unknown"),
         Code::SchemaInvalid => (S::UNPROCESSABLE_ENTITY, "Message not of its schema"),
-        Code::SignatureHex => (S::UNPROCESSABLE_ENTITY, "Signature not hex"),
-        Code::SignatureLength => (S::UNPROCESSABLE_ENTITY, "Signature of wrong length"),
-        Code::SignatureCompact => (S::UNPROCESSABLE_ENTITY, "Compact signature"),
-        Code::SignatureBadV => (S::UNPROCESSABLE_ENTITY, "Recovery id unknown"),
-        Code::SignatureZero => (S::UNPROCESSABLE_ENTITY, "Signature with a zero"),
-        Code::SignatureOutOfRange => (S::UNPROCESSABLE_ENTITY, "Signature out of range"),
-        Code::SignatureHighS => (S::UNPROCESSABLE_ENTITY, "Signature with a high s"),
+        Code::SignatureHex => (S::BAD_REQUEST, "Signature not hex"),
+        Code::SignatureLength => (S::BAD_REQUEST, "Signature of wrong length"),
+        Code::SignatureCompact => (S::BAD_REQUEST, "Compact signature"),
+        Code::SignatureBadV => (S::BAD_REQUEST, "Recovery id unknown"),
+        Code::SignatureZero => (S::BAD_REQUEST, "Signature with a zero"),
+        Code::SignatureOutOfRange => (S::BAD_REQUEST, "Signature out of range"),
+        Code::SignatureHighS => (S::BAD_REQUEST, "Signature with a high s"),
         Code::SignatureUnrecoverable => (S::UNPROCESSABLE_ENTITY, "Signature of no key"),
-        Code::ClientUnknown => (S::NOT_FOUND, "Client unknown"),
+        Code::ClientUnknown => (S::UNPROCESSABLE_ENTITY, "Client unknown"),
         Code::SignerNotAllowed => (S::FORBIDDEN, "Signer not allowed"),
         Code::MsgTypeNotAllowed => (S::FORBIDDEN, "Message type not allowed"),
         Code::MsgIdMalformed => (S::UNPROCESSABLE_ENTITY, "Msg_ID malformed"),

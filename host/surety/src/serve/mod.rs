@@ -151,12 +151,13 @@ impl Host {
         );
         deployer.load().await?;
 
-        let reference = Watched::new(Arc::clone(&stores.reference), config.http.waiters_max);
+        let (guarantee, reference) = (Arc::clone(&stores.guarantee), Arc::clone(&stores.reference));
+        let watched = Watched::new(guarantee, reference, config.http.waiters_max);
         let controller = Controller {
             workflows: Arc::clone(&workflows),
-            guarantee: Arc::clone(&stores.guarantee),
+            guarantee: Arc::clone(&watched) as _,
             feeder: Arc::clone(&stores.feeder),
-            reference: Arc::clone(&reference) as _,
+            reference: Arc::clone(&watched) as _,
             archive: Arc::clone(&stores.archive),
             actions: Arc::clone(&sandbox) as _,
             clock: Arc::clone(&clock),
@@ -164,8 +165,8 @@ impl Host {
         };
         let intake = Intake {
             workflows: Arc::clone(&workflows),
-            guarantee: Arc::clone(&stores.guarantee),
-            reference: Arc::clone(&reference) as _,
+            guarantee: Arc::clone(&watched) as _,
+            reference: Arc::clone(&watched) as _,
             clients: Arc::clone(&stores.clients),
             clock,
             key: Arc::clone(&key),
@@ -175,7 +176,7 @@ impl Host {
         let app = App {
             intake,
             guarantee: Arc::clone(&stores.guarantee),
-            reference,
+            watched,
             archive: Arc::clone(&stores.archive),
             clients: Arc::clone(&stores.clients),
             deployer,

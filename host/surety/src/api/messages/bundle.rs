@@ -56,7 +56,7 @@ pub(in crate::api) async fn bundle(
 /// and whoever was just told that it is final need not ask twice.
 async fn wait_for_archive(app: &App, id: MsgId) -> Result<(), Problem> {
     let busy = || Problem::busy("as many wait as may");
-    let waiter = app.reference.wait_for(id).ok_or_else(busy)?;
+    let waiter = app.watched.wait_for(id).ok_or_else(busy)?;
     let end = Instant::now() + ARCHIVE_WAIT;
     loop {
         let change = waiter.change();

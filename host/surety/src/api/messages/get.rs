@@ -73,7 +73,7 @@ async fn moved(
     seq: Option<Seq>,
 ) -> Result<Projection, Problem> {
     let busy = || Problem::busy("as many wait as may");
-    let waiter = app.reference.wait_for(id).ok_or_else(busy)?;
+    let waiter = app.watched.wait_for(id).ok_or_else(busy)?;
     let end = Instant::now() + wait;
     loop {
         // Before the reading, so that no change falls in between.

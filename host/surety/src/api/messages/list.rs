@@ -90,7 +90,7 @@ pub(in crate::api) async fn list(
         after,
         limit,
     };
-    let page = app.reference.list(&query).await?;
+    let page = app.watched.list(&query).await?;
     let messages = page.messages.into_iter().map(MessageView::from).collect();
     Ok(Answer(MessagesView { messages, cursor: page.cursor.map(write_cursor) }))
 }

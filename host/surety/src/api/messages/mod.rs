@@ -77,7 +77,7 @@ impl From<Projection> for MessageView {
 /// no such message.
 async fn current(app: &App, id: MsgId) -> Result<Projection, Problem> {
     use surety_core::ports::Reference as _;
-    if let Some(shown) = app.reference.get(id).await? {
+    if let Some(shown) = app.watched.get(id).await? {
         return Ok(shown);
     }
     match app.guarantee.load(id).await? {
