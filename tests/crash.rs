@@ -3,6 +3,8 @@
 //! the action sees the same input again (I4), and Reference ends up right
 //! without being rebuilt (I6).
 
+#![allow(clippy::print_stdout, reason = "what was measured belongs beside the result")]
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};

@@ -1,6 +1,8 @@
 //! The real wallet libraries against the real binary: eth-account, ethers and
 //! viem sign, submit, and check receipts and chain by themselves.
 
+#![allow(clippy::print_stdout, reason = "what was measured belongs beside the result")]
+
 use std::path::PathBuf;
 use std::process::Command;
 

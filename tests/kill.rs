@@ -4,6 +4,8 @@
 //! `SURETY_KILL_ROUNDS` says how often, 100 unless told; `SURETY_KILL_SEED`
 //! repeats a run's moments.
 
+#![allow(clippy::print_stdout, reason = "what was measured belongs beside the result")]
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -50,7 +50,6 @@ pub struct Engine {
     pub stores: Stores,
     pub intake: Arc<Intake>,
     pub controller: Arc<Controller>,
-    pub actions: Arc<Scripted>,
 }
 
 impl Engine {
@@ -76,19 +75,18 @@ impl Engine {
                 msg_id_ttl_ms: 3_600_000,
             },
         };
-        let actions = Arc::new(Scripted::default());
         let controller = Controller {
             workflows,
             guarantee: Arc::clone(&stores.guarantee),
             feeder: Arc::clone(&stores.feeder),
             reference: Arc::clone(&stores.reference),
             archive: Arc::clone(&stores.archive),
-            actions: Arc::clone(&actions) as _,
+            actions: Arc::new(Scripted::default()),
             clock,
             key,
         };
         let (intake, controller) = (Arc::new(intake), Arc::new(controller));
-        Self { stores, intake, controller, actions }
+        Self { stores, intake, controller }
     }
 
     /// Admits messages with these many at a time.

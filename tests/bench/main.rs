@@ -3,6 +3,7 @@
 //! worth their ratios.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
+#![allow(unreachable_pub, reason = "nobody else sees the modules of a binary")]
 
 mod ceiling;
 mod engine;

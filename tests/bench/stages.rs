@@ -115,7 +115,7 @@ fn sandbox(folder: &std::path::Path) -> Result<Sandbox> {
             settings: std::fs::read_to_string(settings)?.into(),
             deployed_at: Time::from_millis(0),
         };
-        sandbox.deploy(deployment, &component)?;
+        sandbox.install(sandbox.prepare(deployment, &component)?);
     }
     Ok(sandbox)
 }

@@ -141,13 +141,14 @@ impl Running {
 
     /// Signs, submits and follows every message, and counts what became of them.
     fn main_job(&self) -> Result<()> {
-        let payloads = payloads();
         let mut ids = Vec::new();
-        for (n, payload) in payloads.iter().enumerate() {
-            ids.push(self.submit(n, payload)?);
-        }
-        std::thread::scope(|scope| {
-            let watches: Vec<_> = ids.iter().map(|id| scope.spawn(|| self.watch(id))).collect();
+        std::thread::scope(|scope| -> Result<()> {
+            let mut watches = Vec::new();
+            for (n, payload) in payloads().iter().enumerate() {
+                let id = self.submit(n, payload)?;
+                ids.push(id.clone());
+                watches.push(scope.spawn(move || self.watch(&id)));
+            }
             watches.into_iter().try_for_each(|watch| watch.join().expect("no panic"))
         })?;
         let (mut finals, mut parked, mut archived) = (0, 0, 0);

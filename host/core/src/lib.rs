@@ -12,6 +12,7 @@
 //! ```
 
 // In the order in which a message meets them.
+pub mod text;
 pub mod types;
 
 pub mod json;

@@ -19,6 +19,7 @@ use crate::module::Module;
 use crate::receipt::Receipt;
 use crate::record::{Cause, Failure, FailureKind, Record, Sealed};
 use crate::refusal::Finding;
+use crate::text::line;
 use crate::types::{Digest, MsgId, MsgState, Seq, Time};
 use crate::workflow::{Invoke, State, Workflow};
 
@@ -26,7 +27,8 @@ use crate::workflow::{Invoke, State, Workflow};
 /// a row of the scale-out store holds 400 KB.
 pub const EXT_BYTES_MAX: usize = 256 << 10;
 
-/// The longest note or failure reason that is kept, in bytes. The rest is cut.
+/// The longest note or failure reason that is kept, in bytes. The rest is cut, and
+/// what is no printable character is escaped.
 pub const NOTE_BYTES_MAX: usize = 1024;
 
 /// The most transitions of one message. A workflow that goes in circles stops
@@ -433,10 +435,9 @@ impl Turn<'_> {
     }
 }
 
-/// The first [`NOTE_BYTES_MAX`] bytes, cut between characters.
+/// What a module says, as a line that is kept.
 fn cut(text: &str) -> String {
-    let end = (0..=NOTE_BYTES_MAX.min(text.len())).rev().find(|&i| text.is_char_boundary(i));
-    text[..end.unwrap_or(0)].to_owned()
+    line(text, NOTE_BYTES_MAX)
 }
 
 fn list(findings: &[Finding]) -> String {

@@ -1,8 +1,9 @@
 //! The host's side of one instance: its account, and what it may call.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::Arc;
 
+use surety_core::text::Escaped;
 use surety_core::types::MsgId;
 use tracing::Level;
 
@@ -109,34 +110,3 @@ impl log::Host for Guest {
 
 /// Has types only.
 impl types::Host for Guest {}
-
-/// Text in which nothing moves a terminal's cursor, starts a line or turns the
-/// direction of what follows.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| match c {
-            '\u{61c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => {
-                write!(f, "{}", c.escape_unicode())
-            }
-            c if c.is_control() => write!(f, "{}", c.escape_default()),
-            c => f.write_char(c),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_moves_a_cursor_is_escaped() {
-        let text = Escaped("a\"b\\ü\n\u{1b}[31m\u{202e}\u{2028}\u{9b}").to_string();
-        assert_eq!(text, "a\"b\\ü\\n\\u{1b}[31m\\u{202e}\\u{2028}\\u{9b}");
-    }
-}

@@ -67,6 +67,13 @@ pub enum SandboxError {
     Ticker(#[source] io::Error),
 }
 
+/// A module that is compiled and linked, and not installed yet: between the two
+/// it can be made durable, so that nothing runs that a crash would take back.
+pub struct Prepared {
+    module: Arc<Module>,
+    compiled: Arc<Compiled>,
+}
+
 /// Deployed modules, and the engine that runs them.
 pub struct Sandbox {
     limits: Limits,
@@ -102,8 +109,7 @@ impl Sandbox {
         inspect(component, &self.limits)
     }
 
-    /// Makes a component ready to run, in place of what is deployed under its
-    /// name and version. It takes effect with the next `resolve`.
+    /// Makes a component ready to run. It takes effect when it is installed.
     ///
     /// Compiles, for up to 20 s, unless it was compiled before; not for an
     /// asynchronous thread.
@@ -111,7 +117,7 @@ impl Sandbox {
     /// # Errors
     /// The refusals of [`inspect()`] and of [`Module::new`]; `module_invalid` when
     /// the component is not the deployment's or cannot be compiled.
-    pub fn deploy(&self, deployment: Deployment, component: &[u8]) -> Result<Arc<Module>, Refusal> {
+    pub fn prepare(&self, deployment: Deployment, component: &[u8]) -> Result<Prepared, Refusal> {
         let Inspected { manifest, digest } = self.inspect(component)?;
         let Deployment { name, version, digest: expected, settings, .. } = deployment;
         let refuse = |detail| Refusal::new(Code::ModuleInvalid, detail);
@@ -131,8 +137,15 @@ impl Sandbox {
                 .compile(&module, component)
                 .map_err(|e| refuse(format!("the component cannot be compiled: {e:#}")))?,
         };
+        Ok(Prepared { module, compiled })
+    }
+
+    /// Puts a module in place of what is installed under its name and version.
+    /// It takes effect with the next `resolve`.
+    pub fn install(&self, prepared: Prepared) -> Arc<Module> {
+        let Prepared { module, compiled } = prepared;
         self.registry.insert(Arc::clone(&module), compiled);
-        Ok(module)
+        module
     }
 
     fn compile(&self, module: &Module, component: &[u8]) -> wasmtime::Result<Arc<Compiled>> {

@@ -96,7 +96,7 @@ fn a_deployment_is_of_its_component() {
         (deployment("hostile", "1.0.0", Digest([0; 32])), "digest is 0x"),
     ];
     for (deployment, detail) in table {
-        let refused = bench.sandbox.deploy(deployment, &component).unwrap_err();
+        let refused = bench.sandbox.prepare(deployment, &component).err().unwrap();
         assert_eq!(refused.code, Code::ModuleInvalid);
         assert!(refused.detail.contains(detail), "{refused}");
     }

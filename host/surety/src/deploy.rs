@@ -10,7 +10,7 @@ use surety_core::refusal::{Code, Refusal};
 use surety_core::types::{Digest, MsgState};
 use surety_core::workflow::{Invoke, Workflow};
 use surety_core::workflows::Workflows;
-use surety_sandbox::Sandbox;
+use surety_sandbox::{Prepared, Sandbox};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Why nothing was deployed. What runs is what ran before.
@@ -76,8 +76,10 @@ impl Deployer {
             let component = self.catalog.component(digest).await?;
             let component = component
                 .ok_or_else(|| anyhow!("the component {digest} of the module {name} is gone"))?;
-            let deployed = self.run(deployment, component).await?;
-            deployed.with_context(|| format!("the deployed module {name} is refused"))?;
+            let prepared = self.prepare(deployment, component).await?;
+            let prepared =
+                prepared.with_context(|| format!("the deployed module {name} is refused"))?;
+            self.sandbox.install(prepared);
         }
         for text in self.catalog.workflows().await? {
             let digest = Digest::of(text.as_bytes());
@@ -127,7 +129,8 @@ impl Deployer {
         let (digest, deployed_at) = (inspected.digest, self.clock.now());
         let deployment = Deployment { name, version, digest, settings, deployed_at };
         // Compiled before it is kept: what the catalog has must run at a start.
-        let module = self.run(deployment.clone(), component.clone()).await??;
+        // Kept before it runs: what runs must be there after a crash.
+        let prepared = self.prepare(deployment.clone(), component.clone()).await??;
         let kept = self.catalog.put_module(deployment.clone(), component).await;
         kept.map_err(|e| match e {
             DeployError::AlreadyExists(digest) => {
@@ -135,18 +138,19 @@ impl Deployer {
             }
             DeployError::Fault(fault) => NotDeployed::Fault(fault),
         })?;
+        let module = self.sandbox.install(prepared);
         tracing::info!(module = ?module, "module deployed");
         Ok((module, deployment))
     }
 
-    /// Compiles, if need be, and registers.
-    async fn run(
+    /// Compiles, if need be.
+    async fn prepare(
         &self,
         deployment: Deployment,
         component: Vec<u8>,
-    ) -> Result<Result<Arc<Module>, Refusal>, Fault> {
+    ) -> Result<Result<Prepared, Refusal>, Fault> {
         let sandbox = Arc::clone(&self.sandbox);
-        tokio::task::spawn_blocking(move || sandbox.deploy(deployment, &component))
+        tokio::task::spawn_blocking(move || sandbox.prepare(deployment, &component))
             .await
             .map_err(|e| Fault::Unavailable(format!("compiling ended early: {e}")))
     }

@@ -54,7 +54,7 @@ impl Bench {
             settings: settings.into(),
             deployed_at: Time::from_millis(0),
         };
-        self.sandbox.deploy(deployment, component)
+        self.sandbox.prepare(deployment, component).map(|prepared| self.sandbox.install(prepared))
     }
 
     /// Runs an action with this body.

@@ -77,7 +77,7 @@ impl Committer {
         let (orders, queue) = mpsc::channel(QUEUED_MAX);
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || run(&db, queue))
+            .spawn(move || run(db, queue))
             .expect("a thread can be started");
         Self { orders, thread: Mutex::new(Some(thread)) }
     }
@@ -126,7 +126,7 @@ fn closed() -> Fault {
     Fault::Unavailable("the store is closed".to_owned())
 }
 
-fn run(db: &Connection, mut queue: mpsc::Receiver<Order>) {
+fn run(db: Connection, mut queue: mpsc::Receiver<Order>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut stopped = false;
     while !stopped {
@@ -144,7 +144,11 @@ fn run(db: &Connection, mut queue: mpsc::Receiver<Order>) {
                 next = queue.try_recv().ok();
             }
         }
-        commit(db, &mut batch);
+        commit(&db, &mut batch);
+    }
+    if let Err((_, e)) = db.close() {
+        // Everything is in the log; the next start reads it from there.
+        tracing::warn!(%e, "the store did not close cleanly");
     }
 }
 

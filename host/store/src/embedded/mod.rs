@@ -20,8 +20,8 @@ mod reference;
 mod schema;
 
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -71,6 +71,10 @@ impl Embedded {
         let lock = lock(folder)?;
         let file = folder.join("surety.db");
         let corrupt = |e: rusqlite::Error| OpenError::Corrupt(file.clone(), e.to_string());
+        // SQLite gives its log and index the file's own mode.
+        let io = |e| OpenError::Io(folder.to_owned(), e);
+        let mut private = OpenOptions::new();
+        private.create(true).append(true).mode(0o600).open(&file).map_err(io)?;
         let db = Connection::open(&file).map_err(corrupt)?;
         let version = schema::prepare(&db, config.pages_max).map_err(corrupt)?;
         if version > schema::VERSION {
@@ -91,8 +95,10 @@ impl Embedded {
 
 impl Close for Embedded {
     fn close(&self) {
-        self.committer.stop();
+        // The readers first: the last connection to close folds the log into the
+        // file and removes it.
         self.readers.close();
+        self.committer.stop();
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
@@ -101,7 +107,9 @@ impl Close for Embedded {
 fn lock(folder: &Path) -> Result<File, OpenError> {
     let io = |e| OpenError::Io(folder.to_owned(), e);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
-    let file = File::create(folder.join("lock")).map_err(io)?;
+    let mut private = OpenOptions::new();
+    private.create(true).append(true).mode(0o600);
+    let file = private.open(folder.join("lock")).map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(folder.to_owned())),
