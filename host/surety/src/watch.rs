@@ -2,8 +2,8 @@
 //!
 //! [`Watched`] stands in front of Guarantee and Reference: whenever a message is
 //! shown anew, by a commit that shows it too or by a `put`, it wakes who waits for
-//! that message in this process. Another process may move it as well, so a waiter
-//! also looks again by itself, each [`LOOK_AGAIN`].
+//! that message in this process, with what is shown. Another process may move it as
+//! well, so a waiter also looks again by itself, each [`LOOK_AGAIN`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use surety_core::ports::{
 };
 use surety_core::projection::Projection;
 use surety_core::types::{MsgId, MsgState, MsgType, Seq};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// How long a waiter trusts that it would be woken.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -31,14 +31,17 @@ pub struct Watched {
     /// How many wait. Read without the lock, so that a `put` costs one load
     /// when nobody does.
     waiters: AtomicUsize,
-    by_message: Mutex<HashMap<MsgId, (Arc<Notify>, usize)>>,
+    by_message: Mutex<HashMap<MsgId, (Shown, usize)>>,
 }
+
+/// What was last shown of a message while somebody waited for it.
+type Shown = watch::Sender<Option<Projection>>;
 
 /// A place among the waiters of one message; given back when dropped.
 pub struct Waiter {
     watched: Arc<Watched>,
     msg_id: MsgId,
-    notify: Arc<Notify>,
+    shown: watch::Receiver<Option<Projection>>,
 }
 
 impl Watched {
@@ -62,29 +65,48 @@ impl Watched {
             return None;
         }
         self.waiters.fetch_add(1, Ordering::SeqCst);
-        let (notify, count) = by_message.entry(msg_id).or_default();
+        let (shown, count) = by_message.entry(msg_id).or_default();
         *count += 1;
-        Some(Waiter { watched: Arc::clone(self), msg_id, notify: Arc::clone(notify) })
+        Some(Waiter { watched: Arc::clone(self), msg_id, shown: shown.subscribe() })
     }
 
-    fn wake(&self, msg_id: MsgId) {
-        if self.waiters.load(Ordering::SeqCst) == 0 {
+    /// Whether anybody waits at all.
+    fn is_watched(&self) -> bool {
+        self.waiters.load(Ordering::SeqCst) > 0
+    }
+
+    /// Wakes who waits for a message, with what it is shown as now. Of two that
+    /// commit one behind the other the later may come here first.
+    fn wake(&self, projection: Projection) {
+        self.with(projection.msg_id, |shown| {
+            shown.send_if_modified(|shown| {
+                let later = shown.as_ref().is_none_or(|shown| shown.seq < projection.seq);
+                if later {
+                    *shown = Some(projection);
+                }
+                later
+            });
+        });
+    }
+
+    fn with(&self, msg_id: MsgId, wake: impl FnOnce(&Shown)) {
+        if !self.is_watched() {
             return;
         }
         let by_message = self.by_message.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((notify, _)) = by_message.get(&msg_id) {
-            notify.notify_waiters();
+        if let Some((shown, _)) = by_message.get(&msg_id) {
+            wake(shown);
         }
     }
 }
 
 impl Waiter {
-    /// Completes when the message was put after this call, not after the first
-    /// poll; or when it is time to look again anyway.
-    pub fn change(&self) -> impl Future<Output = ()> + '_ {
-        let notified = self.notify.notified();
-        async move {
-            let _ = tokio::time::timeout(LOOK_AGAIN, notified).await;
+    /// What the message is shown as since the place was taken or this was last
+    /// asked; none when it is time to look again anyway.
+    pub async fn change(&mut self) -> Option<Projection> {
+        match tokio::time::timeout(LOOK_AGAIN, self.shown.changed()).await {
+            Ok(Ok(())) => self.shown.borrow_and_update().clone(),
+            Ok(Err(_)) | Err(_) => None,
         }
     }
 }
@@ -117,10 +139,10 @@ impl Guarantee for Watched {
     }
 
     async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
-        let msg_id = step.msg_id();
+        let projection = Projection::of(&step.loaded);
         let settled = self.guarantee.commit(step).await?;
         if settled == Settled::All {
-            self.wake(msg_id);
+            self.wake(projection);
         }
         Ok(settled)
     }
@@ -133,7 +155,7 @@ impl Guarantee for Watched {
         bundle: Vec<u8>,
     ) -> Result<Settled, CommitError> {
         let settled = self.guarantee.retire(msg_id, seq, bundle).await?;
-        self.wake(msg_id);
+        self.with(msg_id, |shown| shown.send_modify(|_| {}));
         Ok(settled)
     }
 
@@ -146,7 +168,9 @@ impl Guarantee for Watched {
 impl Reference for Watched {
     async fn put(&self, projection: &Projection) -> Result<(), Fault> {
         self.reference.put(projection).await?;
-        self.wake(projection.msg_id);
+        if self.is_watched() {
+            self.wake(projection.clone());
+        }
         Ok(())
     }
 
@@ -169,8 +193,6 @@ impl Reference for Watched {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use surety_core::types::{Address, Time};
 
     use super::*;
@@ -201,19 +223,22 @@ mod tests {
     async fn a_put_wakes_the_waiters_of_its_message_only() {
         let watched = watched(8);
         let [one, other] = [1, 2].map(|n| MsgId::from_bytes([n; 16]));
-        let waiter = watched.wait_for(one).unwrap();
+        let mut waiter = watched.wait_for(one).unwrap();
 
-        let started = Instant::now();
-        let change = waiter.change();
         watched.put(&projection(one)).await.unwrap();
-        change.await;
-        assert!(started.elapsed() < LOOK_AGAIN, "nobody woke the waiter");
+        let change = waiter.change().await;
+        assert_eq!(change, Some(projection(one)), "nobody woke the waiter");
 
-        let started = Instant::now();
-        let change = waiter.change();
         watched.put(&projection(other)).await.unwrap();
-        change.await;
-        assert!(started.elapsed() >= LOOK_AGAIN, "another message woke the waiter");
+        let change = waiter.change().await;
+        assert_eq!(change, None, "another message woke the waiter");
+
+        // The later of two commits may be the first to wake.
+        let at = |seq| Projection { seq, ..projection(one) };
+        watched.wake(at(5));
+        watched.wake(at(4));
+        assert_eq!(waiter.change().await, Some(at(5)));
+        assert_eq!(waiter.change().await, None, "woken with what was shown before");
     }
 
     #[test]

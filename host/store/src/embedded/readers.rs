@@ -15,6 +15,7 @@ const READS_MAX: usize = 8;
 /// How long a read waits for SQLite's own short locks.
 const BUSY_MS: u64 = 5_000;
 
+#[derive(Clone)]
 pub(super) struct Readers {
     file: PathBuf,
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -35,19 +36,30 @@ impl Readers {
     {
         let unavailable = |e: &dyn std::fmt::Display| Fault::Unavailable(e.to_string());
         let permit = Arc::clone(&self.free).acquire_owned().await.map_err(|e| unavailable(&e))?;
-        let (file, idle) = (self.file.clone(), Arc::clone(&self.idle));
+        let this = self.clone();
         let work = move || {
             let _permit = permit;
-            let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let db = taken.map_or_else(|| connect(&file), Ok)?;
+            this.read_here(read)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|e| unavailable(&e))?
+    }
+
+    /// The same on the caller's thread: for a row by its key, which takes less
+    /// than handing it to another thread and back.
+    pub(super) fn read_here<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Fault> {
+        let attempt = || {
+            let taken = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let db = taken.map_or_else(|| connect(&self.file), Ok)?;
             let transaction = db.unchecked_transaction()?;
             let answer = read(&db);
             transaction.finish()?;
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
             answer
         };
-        let done = tokio::task::spawn_blocking(work).await.map_err(|e| unavailable(&e))?;
-        done.map_err(|e: rusqlite::Error| fault(&e))
+        attempt().map_err(|e: rusqlite::Error| fault(&e))
     }
 
     pub(super) fn close(&self) {

@@ -31,10 +31,9 @@ impl Reference for Embedded {
 
     async fn get(&self, msg_id: MsgId) -> Result<Option<Projection>, Fault> {
         let sql = format!("SELECT {COLUMNS} FROM reference WHERE msg_id = ?");
-        let get = move |db: &Connection| {
+        self.readers.read_here(|db| {
             db.prepare_cached(&sql)?.query_row([msg_id.as_bytes()], read).optional()
-        };
-        self.readers.read(get).await
+        })
     }
 
     async fn list(&self, query: &Query) -> Result<Page, Fault> {

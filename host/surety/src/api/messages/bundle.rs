@@ -56,10 +56,9 @@ pub(in crate::api) async fn bundle(
 /// and whoever was just told that it is final need not ask twice.
 async fn wait_for_archive(app: &App, id: MsgId) -> Result<(), Problem> {
     let busy = || Problem::busy("as many wait as may");
-    let waiter = app.watched.wait_for(id).ok_or_else(busy)?;
+    let mut waiter = app.watched.wait_for(id).ok_or_else(busy)?;
     let end = Instant::now() + ARCHIVE_WAIT;
     loop {
-        let change = waiter.change();
         let loaded = match app.guarantee.load(id).await? {
             Found::Archived => return Ok(()),
             Found::Nothing => return Err(unknown(id)),
@@ -71,6 +70,6 @@ async fn wait_for_archive(app: &App, id: MsgId) -> Result<(), Problem> {
             let detail = format!("the message is not archived yet: it is in the state `{state}`");
             return Err(Problem::new(Code::NotFound, detail));
         }
-        change.await;
+        waiter.change().await;
     }
 }

@@ -73,19 +73,22 @@ async fn moved(
     seq: Option<Seq>,
 ) -> Result<Projection, Problem> {
     let busy = || Problem::busy("as many wait as may");
-    let waiter = app.watched.wait_for(id).ok_or_else(busy)?;
+    // The place before the reading, so that no change falls in between.
+    let mut waiter = app.watched.wait_for(id).ok_or_else(busy)?;
     let end = Instant::now() + wait;
+    let mut shown = current(app, id).await?;
     loop {
-        // Before the reading, so that no change falls in between.
-        let change = waiter.change();
-        let shown = current(app, id).await?;
         if shown.is_final || shown.parked || seq.is_some_and(|seq| shown.seq > seq) {
             return Ok(shown);
         }
-        tokio::select! {
-            () = change => {}
+        let change = tokio::select! {
+            change = waiter.change() => change,
             () = sleep_until(end) => return Ok(shown),
             () = app.stop.stopped() => return Ok(shown),
-        }
+        };
+        shown = match change {
+            Some(change) if change.seq > shown.seq => change,
+            _ => current(app, id).await?,
+        };
     }
 }
