@@ -67,7 +67,7 @@ impl Demo {
     pub(crate) fn run(&self) -> Result<()> {
         println!("building the actions and the host; the first time takes some minutes");
         guests::build_all()?;
-        let binary = host::build(Profile::Dev)?;
+        let binary = host::build(Profile::Dev, "surety")?;
         let folder = target_dir()?.join("demo");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;

@@ -1,4 +1,4 @@
-//! The host's binary: built, and where it lies.
+//! Binaries of the workspace: built, and where they lie.
 
 use std::path::PathBuf;
 
@@ -15,22 +15,25 @@ pub(crate) enum Profile {
     Release,
 }
 
-/// Builds the binary and gives its path.
-pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
+/// Builds a binary of the workspace and gives its path.
+///
+/// Always with the features of the whole workspace, as the tests are built: a
+/// package by itself would have others, and wasmtime would be built twice.
+pub(crate) fn build(profile: Profile, name: &str) -> Result<PathBuf> {
     let mut build = cargo();
-    build.current_dir(root()).args(["build", "--package", "surety", "--locked"]);
+    build.current_dir(root()).args(["build", "--workspace", "--bin", name, "--locked"]);
     if matches!(profile, Profile::Release) {
         build.arg("--release");
     }
-    run(&mut build, "build the host")?;
-    binary(profile)
+    run(&mut build, &format!("build {name}"))?;
+    binary(profile, name)
 }
 
-/// Where the binary lies once it is built.
-pub(crate) fn binary(profile: Profile) -> Result<PathBuf> {
+/// Where a binary lies once it is built.
+pub(crate) fn binary(profile: Profile, name: &str) -> Result<PathBuf> {
     let folder = match profile {
         Profile::Dev => "debug",
         Profile::Release => "release",
     };
-    Ok(target_dir()?.join(folder).join("surety"))
+    Ok(target_dir()?.join(folder).join(name))
 }

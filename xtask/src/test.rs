@@ -38,7 +38,7 @@ pub(crate) fn run() -> Result<()> {
         install.arg(interop()?);
         run_command(&mut install, "install the wallet libraries of the interop tests")
     })?;
-    step("host", || host::build(host::Profile::Dev).map(|_| ()))?;
+    step("host", || host::build(host::Profile::Dev, "surety").map(|_| ()))?;
     step("tests of the actions", || test(&actions))?;
     step("tests", || test(root()))
 }
@@ -62,7 +62,7 @@ fn test(folder: &Path) -> Result<()> {
     let mut test = cargo();
     test.current_dir(folder).args(["test", "--workspace", "--locked"]);
     if folder == root() {
-        test.env("SURETY_BIN", host::binary(host::Profile::Dev)?);
+        test.env("SURETY_BIN", host::binary(host::Profile::Dev, "surety")?);
         test.env("SURETY_GUESTS", target_dir()?.join("guests"));
         test.env("SURETY_INTEROP", interop()?);
     } else {

@@ -1,0 +1,77 @@
+//! Components written by hand.
+
+use surety_core::module::MANIFEST_SECTION;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+const WIT: &str = include_str!("../../../../wit/action-1.0.0/action.wit");
+
+/// The body of an action that answers `done` with the patch `{}`.
+pub const DONE: &str = "(i32.const 1024)";
+
+/// A core module of the world `action`: its answer for [`DONE`] lies at 1024,
+/// what it is given behind the first page.
+pub fn core(items: &str, body: &str) -> String {
+    format!(
+        r#"(module
+            (import "surety:action/log@1.0.0" "write" (func $log (param i32 i32 i32)))
+            (memory (export "memory") 2)
+            (global $next (mut i32) (i32.const 65536))
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (local $at i32)
+                (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+                (global.set $next (i32.add (local.get $at) (local.get 3)))
+                (local.get $at))
+            (data (i32.const 1024) "\00\00\00\00" "\00\08\00\00" "\04\00\00\00" "\04\08\00\00" "\02\00\00\00" "\00")
+            (data (i32.const 2048) "done{{}}")
+            {items}
+            (func $run (export "run") (param i32) (result i32) {body}))"#
+    )
+}
+
+/// An action with the manifest of [`manifest`].
+pub fn action(core: &str) -> Vec<u8> {
+    with_manifest(encode(core, None), &manifest("hostile", "1.0.0"))
+}
+
+/// A component from a core module: of the world `action`, or of the world
+/// `test` in a WIT text.
+pub fn encode(core: &str, wit: Option<&str>) -> Vec<u8> {
+    let mut module = wat::parse_str(core).unwrap();
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("action.wit", WIT).unwrap();
+    let (package, world) = match wit {
+        Some(wit) => (resolve.push_str("test.wit", wit).unwrap(), "test"),
+        None => (package, "action"),
+    };
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}
+
+pub fn manifest(name: &str, version: &str) -> String {
+    format!(
+        r#"{{"name": "{name}", "version": "{version}", "world": "surety:action/action@1.0.0",
+            "reads": true, "writes": true, "settings": true, "returns": ["done"]}}"#
+    )
+}
+
+/// Appends a manifest section.
+pub fn with_manifest(mut component: Vec<u8>, manifest: &str) -> Vec<u8> {
+    let mut section = Vec::new();
+    leb128(&mut section, MANIFEST_SECTION.len());
+    section.extend_from_slice(MANIFEST_SECTION.as_bytes());
+    section.extend_from_slice(manifest.as_bytes());
+    component.push(0); // a custom section
+    leb128(&mut component, section.len());
+    component.extend_from_slice(&section);
+    component
+}
+
+fn leb128(to: &mut Vec<u8>, mut value: usize) {
+    while value >= 0x80 {
+        to.push(0x80 | (value & 0x7f) as u8);
+        value >>= 7;
+    }
+    to.push(value as u8);
+}
