@@ -1,5 +1,10 @@
 //! Modules written by hand, and calls to give them.
-#![allow(dead_code, unreachable_pub, reason = "shared by tests, each of which uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "shared by tests, each of which uses its part"
+)]
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
