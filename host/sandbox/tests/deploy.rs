@@ -129,7 +129,7 @@ fn kept(bench: &Bench) -> Vec<PathBuf> {
 async fn a_module_is_compiled_once() {
     let bench = Bench::new(limits());
     let component = version("1.0.0");
-    let (logged, _guard) = Logged::start();
+    let logged = Logged::start();
     bench.deploy(&component);
     assert!(logged.take().contains("compiling a module digest=0x"));
     let [file] = &kept(&bench)[..] else { panic!("{:?}", kept(&bench)) };

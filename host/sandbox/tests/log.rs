@@ -23,7 +23,7 @@ fn logging(text: &str, length: usize, times: usize) -> String {
 
 async fn logged(limits: Limits, core: &str) -> (Ran, Vec<String>) {
     let bench = Bench::new(limits);
-    let (logged, _guard) = Logged::start();
+    let logged = Logged::start();
     let ran = bench.run_core(core).await;
     let lines = logged.take();
     let guest = |line: &&str| line.contains("surety::guest");

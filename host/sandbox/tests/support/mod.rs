@@ -6,8 +6,9 @@
     reason = "shared by tests, each of which uses its part"
 )]
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Once};
 
 use surety_core::crypto::Signature;
 use surety_core::machine::{Advance, Call, Ran};
@@ -19,7 +20,6 @@ use surety_core::refusal::Refusal;
 use surety_core::types::{Address, Digest, Time};
 use surety_sandbox::{Inspected, Limits, Sandbox};
 use tempfile::TempDir;
-use tracing::subscriber::DefaultGuard;
 
 mod component;
 
@@ -118,32 +118,38 @@ pub fn call_with(text: &str) -> Call {
     }
 }
 
-/// What is logged on this thread while this lives.
-#[derive(Clone, Default)]
-pub struct Logged(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What is logged on this thread. One subscriber for the process: with one a test,
+/// whether a line is wanted is decided by whichever test comes to it first.
+pub struct Logged;
 
 impl Logged {
-    pub fn start() -> (Self, DefaultGuard) {
-        let logged = Self::default();
-        let writer = logged.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_ansi(false)
-            .without_time()
-            .with_writer(move || writer.clone())
-            .finish();
-        (logged, tracing::subscriber::set_default(subscriber))
+    pub fn start() -> Self {
+        static SUBSCRIBED: Once = Once::new();
+        SUBSCRIBED.call_once(|| {
+            tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::DEBUG)
+                .with_ansi(false)
+                .without_time()
+                .with_writer(|| Self)
+                .init();
+        });
+        Self.take();
+        Self
     }
 
     /// The lines since the last call of this.
     pub fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+        String::from_utf8(LINES.take()).unwrap()
     }
 }
 
 impl Write for Logged {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LINES.with_borrow_mut(|lines| lines.write(bytes))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
