@@ -114,8 +114,7 @@ impl Bundle {
     #[must_use]
     pub fn pack(&self) -> Vec<u8> {
         thread_local! {
-            /// Its tables are half a megabyte; made anew for each bundle they
-            /// cost more than the compressing.
+            /// Made anew for each bundle, its tables showed in the profile.
             static PACKER: RefCell<zstd::bulk::Compressor<'static>> = RefCell::new(
                 zstd::bulk::Compressor::new(COMPRESSION_LEVEL).expect("the level is one of zstd's"),
             );

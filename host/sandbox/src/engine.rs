@@ -15,8 +15,8 @@ use crate::limits::Limits;
 pub(crate) const ENGINE: (&str, &str) = ("wasmtime", wasmtime_environ::VERSION);
 
 /// How often a guest yields to others: the delay that one looping guest can add
-/// to the next message on its thread. A thousand wake-ups a second cost 0.3 % of
-/// a processor.
+/// to the next message on its thread. A thousand wake-ups a second cost about
+/// 2 % of a processor under load, by the benchmark.
 pub(crate) const TICK_MS: u64 = 1;
 
 /// What stays mapped of a used memory, instead of being given back to the

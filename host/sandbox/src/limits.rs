@@ -59,7 +59,7 @@ impl Default for Limits {
             tables_max: 16,
             // componentize-py makes a little above 38.
             core_instances_max: 64,
-            // About half a second of work: 10,000 times what a small action needs.
+            // 5,000 times what the dearest action of the demo uses.
             fuel_max: 1_000_000_000,
             // Above what the fuel lasts for, so that what stops is the fuel,
             // which reproduces, and not the clock, which does not.
