@@ -171,10 +171,17 @@ impl Host {
     #[must_use]
     pub fn bundle(&self, id: &str) -> Bundle {
         let path = format!("/v1/messages/{id}/bundle");
-        let answer = raw(&self.address, Some(&self.token), "GET", &path, b"");
-        let (status, bytes) = answer.expect("an answer");
-        assert_eq!(status, 200, "{id} has no bundle");
-        Bundle::decode(&bytes).expect("a bundle")
+        let started = Instant::now();
+        loop {
+            let answer = raw(&self.address, Some(&self.token), "GET", &path, b"");
+            let (status, bytes) = answer.expect("an answer");
+            if status == 200 {
+                return Bundle::decode(&bytes).expect("a bundle");
+            }
+            // Final is shown before the archive has it; the endpoint waits for a while.
+            let said = String::from_utf8_lossy(&bytes).into_owned();
+            assert!(started.elapsed() < PATIENCE, "{id} has no bundle: {status} {said}");
+        }
     }
 
     /// A fresh Msg_ID for `acme`.
