@@ -136,7 +136,7 @@ fn a_version_is_taken_once() {
     assert_eq!(pointers(&problem), ["/states/received/invoke"]);
     workflow["states"]["received"] = json!({"choose": []});
     let (status, problem) = host.ask("PUT", "/v1/workflows", &workflow.to_string()).unwrap();
-    assert_eq!((status, &problem["code"]), (422, &json!("workflow_unsupported")), "{problem}");
+    assert_eq!((status, &problem["code"]), (422, &json!("workflow_invalid")), "{problem}");
 }
 
 #[test]

@@ -171,12 +171,12 @@ impl Intake {
     /// Everything that the text and the signature say by themselves.
     fn validate(&self, envelope: &Envelope) -> Result<(Verified<Message>, Arc<Workflow>), Refusal> {
         let value = json::parse(envelope.text.as_bytes())?;
-        let members = Members::read(&value)?;
+        let members = Members::read(value)?;
         let workflow = self.workflows.newest(&members.msg_type).ok_or_else(|| {
             let detail = format!("no workflow takes messages of the type `{}`", members.msg_type);
             Refusal::new(Code::MsgTypeUnknown, detail).at("/msg_type", "is not known")
         })?;
-        let errors = workflow.schema.check(&value);
+        let errors = workflow.schema.check(&members.value);
         if !errors.is_empty() {
             let detail = format!("the message is not of the schema of `{}`", members.msg_type);
             return Err(Refusal { errors, ..Refusal::new(Code::SchemaInvalid, detail) });

@@ -24,6 +24,7 @@ pub mod crypto;
 pub mod message;
 pub mod receipt;
 
+pub mod guard;
 pub mod intake;
 pub mod workflow;
 pub mod workflows;

@@ -21,7 +21,7 @@ use crate::record::{Cause, Failure, FailureKind, Record, Sealed};
 use crate::refusal::Finding;
 use crate::text::line;
 use crate::types::{Digest, MsgId, MsgState, Seq, Time};
-use crate::workflow::{Invoke, State, Workflow};
+use crate::workflow::{Invoke, Kind, Workflow};
 
 /// The largest Msg_Ext, in bytes of its text. It is copied with every step, and
 /// a row of the scale-out store holds 400 KB.
@@ -182,10 +182,10 @@ impl Step {
 /// What is to be done for a message in this state.
 #[must_use]
 pub fn decide<'w>(workflow: &'w Workflow, head: &Head) -> Option<Decision<'w>> {
-    Some(match (head.phase, workflow.state(&head.state)?) {
-        (Phase::Running, State::Invoke(invoke)) => Decision::Run(invoke),
-        (Phase::Final, State::Final) => Decision::Close,
-        (Phase::Parked, State::Parked | State::Invoke(_)) => Decision::Rest,
+    Some(match (head.phase, &workflow.state(&head.state)?.kind) {
+        (Phase::Running, Kind::Invoke(invoke)) => Decision::Run(invoke),
+        (Phase::Final, Kind::Final) => Decision::Close,
+        (Phase::Parked, Kind::Parked(_) | Kind::Invoke(_)) => Decision::Rest,
         _ => return None, // the head is not one that this machine made
     })
 }
@@ -321,15 +321,15 @@ impl Turn<'_> {
             Err(failure) => {
                 let failure = Failure { detail: cut(&failure.detail), ..failure };
                 let last_error = Some(failure.to_string().into());
-                let retry =
-                    failure.kind.may_heal() && head.attempt < self.invoke.retry.max_attempts;
+                let kind = failure.kind;
+                let retry = kind.may_heal() && head.attempt < self.invoke.retry.max_attempts;
                 record.failure = Some(failure);
                 let after = if retry {
-                    let due = at.after(self.invoke.retry.delay(head.attempt));
+                    let due = at.after(self.invoke.retry.delay(head.attempt, 0));
                     Head { attempt: head.attempt + 1, due, ..head.clone() }
                 } else {
-                    record.to = self.invoke.on_failure.clone();
-                    self.entered(self.invoke.on_failure.clone(), at)
+                    record.to = self.invoke.on_failure.target(kind).clone();
+                    self.entered(record.to.clone(), at)
                 };
                 self.finish(record, Head { last_error, ..after })
             }
@@ -400,10 +400,10 @@ impl Turn<'_> {
 
     /// The head after the message entered a state.
     fn entered(&self, state: MsgState, at: Time) -> Head {
-        let phase = match self.workflow.state(&state) {
-            Some(State::Invoke(_)) => Phase::Running,
-            Some(State::Final) => Phase::Final,
-            Some(State::Parked) | None => Phase::Parked,
+        let phase = match self.workflow.state(&state).map(|state| &state.kind) {
+            Some(Kind::Invoke(_)) => Phase::Running,
+            Some(Kind::Final) => Phase::Final,
+            _ => Phase::Parked,
         };
         let step = self.loaded.head.seq + 1;
         Head { state, phase, step, attempt: 1, due: at, ..self.loaded.head.clone() }

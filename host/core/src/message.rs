@@ -92,6 +92,8 @@ pub struct Message {
     pub scheme: Scheme,
     /// Exactly what was signed.
     pub text: Arc<str>,
+    /// The text, parsed: what guards look at.
+    pub value: Arc<Value>,
     /// By whom it was signed.
     pub signer: Address,
     /// The signature, for whoever checks it again.
@@ -133,7 +135,7 @@ impl Message {
         let signer = Address(reader.array("signer")?);
         reader.finish()?;
         let value = json::parse(text.as_bytes()).map_err(|_| DecodeError::Field("text"))?;
-        Members::read(&value)
+        Members::read(value)
             .map(|members| members.into_message(scheme, text, signature, signer))
             .map_err(|_| DecodeError::Field("text"))
     }
@@ -158,16 +160,18 @@ pub(crate) struct Members {
     pub(crate) msg_type: MsgType,
     pub(crate) client_id: ClientId,
     creation_date: Arc<str>,
+    /// The whole text, parsed.
+    pub(crate) value: Arc<Value>,
 }
 
 impl Members {
     /// Reads them from the parsed text.
-    pub(crate) fn read(value: &Value) -> Result<Self, Refusal> {
+    pub(crate) fn read(value: Value) -> Result<Self, Refusal> {
         let invalid = |errors: Vec<Finding>| Refusal {
             errors,
             ..Refusal::new(Code::SchemaInvalid, "the message lacks what every message has")
         };
-        let findings = schemas::message().check(value);
+        let findings = schemas::message().check(&value);
         if !findings.is_empty() {
             return Err(invalid(findings));
         }
@@ -184,6 +188,7 @@ impl Members {
             msg_type: member("msg_type").parse().map_err(|e| wrong("msg_type", e))?,
             client_id: member("client_id").parse().map_err(|e| wrong("client_id", e))?,
             creation_date: member("creation_date").into(),
+            value: Arc::new(value),
         })
     }
 
@@ -201,6 +206,7 @@ impl Members {
             creation_date: self.creation_date,
             scheme,
             text: text.into(),
+            value: self.value,
             signer,
             signature,
             content_hash: Digest::of(text.as_bytes()),

@@ -52,7 +52,7 @@ pub struct ModuleRef {
 
 /// How an attempt failed. The kinds are told apart because they go different
 /// ways: see [`FailureKind::may_heal`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailureKind {
     /// The action said that another attempt may succeed.
     Transient,
@@ -70,10 +70,12 @@ pub enum FailureKind {
     Unreadable,
     /// No deployed module fits what the workflow names.
     Missing,
+    /// A guard gave no answer.
+    Guard,
 }
 
 impl FailureKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Transient,
         Self::Permanent,
         Self::Trap,
@@ -82,6 +84,7 @@ impl FailureKind {
         Self::Undeclared,
         Self::Unreadable,
         Self::Missing,
+        Self::Guard,
     ];
 
     /// Its name in records and errors.
@@ -96,7 +99,14 @@ impl FailureKind {
             Self::Undeclared => "undeclared",
             Self::Unreadable => "unreadable",
             Self::Missing => "missing",
+            Self::Guard => "guard",
         }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
     /// Whether another attempt can end otherwise. A sandboxed action sees the
@@ -283,8 +293,7 @@ fn decode_failure(r: &mut Reader<'_>) -> Result<Option<Failure>, DecodeError> {
     if kind.is_empty() {
         return Ok(None);
     }
-    let kind = FailureKind::ALL.into_iter().find(|k| k.as_str() == kind);
-    let kind = kind.ok_or(DecodeError::Field("failure"))?;
+    let kind = FailureKind::parse(kind).ok_or(DecodeError::Field("failure"))?;
     Ok(Some(Failure::new(kind, detail)))
 }
 

@@ -134,8 +134,6 @@ codes! {
     MsgIdCap = "msg_id_cap",
     /// A workflow that is not of its schema or contradicts itself.
     WorkflowInvalid = "workflow_invalid",
-    /// A workflow that uses what this version does not have.
-    WorkflowUnsupported = "workflow_unsupported",
     /// This version of the workflow is deployed with other content.
     WorkflowVersionUsed = "workflow_version_used",
     /// A component that is no action or has no valid manifest.

@@ -163,6 +163,10 @@ name!(
     MsgState, "msg_state"
 );
 name!(
+    /// What a signal is called in the state that waits for it.
+    SignalName, "signal"
+);
+name!(
     /// The name under which an action module is deployed.
     ModuleName, "module name"
 );

@@ -103,6 +103,7 @@ pub fn call_with(text: &str) -> Call {
         creation_date: "2026-01-02T03:04:05Z".into(),
         scheme: Scheme::Eip191,
         text: text.into(),
+        value: Arc::new(serde_json::from_str(text).unwrap()),
         signer: Address([0x11; 20]),
         signature: Signature::from_bytes(signature).unwrap(),
         content_hash: Digest::of(text.as_bytes()),

@@ -147,7 +147,6 @@ fn row(code: Code) -> (StatusCode, &'static str) {
         Code::MsgIdUsed => (S::CONFLICT, "Msg_ID used"),
         Code::MsgIdCap => (S::TOO_MANY_REQUESTS, "Too many unused Msg_IDs"),
         Code::WorkflowInvalid => (S::UNPROCESSABLE_ENTITY, "Workflow not valid"),
-        Code::WorkflowUnsupported => (S::UNPROCESSABLE_ENTITY, "Workflow not supported"),
         Code::WorkflowVersionUsed => (S::CONFLICT, "Workflow version used"),
         Code::ModuleInvalid => (S::UNPROCESSABLE_ENTITY, "Module not valid"),
         Code::ModuleImport => (S::UNPROCESSABLE_ENTITY, "Import not allowed"),
