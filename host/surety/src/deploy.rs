@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use surety_core::module::Module;
+use surety_core::check::{CheckFinding, check, refuse};
+use surety_core::module::{Manifest, Module};
 use surety_core::ports::{Actions as _, Catalog, Clock, DeployError, Deployment, Fault};
-use surety_core::refusal::{Code, Refusal};
-use surety_core::types::{Digest, MsgState};
-use surety_core::workflow::{Invoke, Workflow};
+use surety_core::refusal::{Code, Finding, Refusal};
+use surety_core::schema::FINDINGS_MAX;
+use surety_core::types::Digest;
+use surety_core::workflow::{ModuleSpec, Workflow};
 use surety_core::workflows::Workflows;
 use surety_sandbox::{Prepared, Sandbox};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -131,6 +133,7 @@ impl Deployer {
         // Compiled before it is kept: what the catalog has must run at a start.
         // Kept before it runs: what runs must be there after a crash.
         let prepared = self.prepare(deployment.clone(), component.clone()).await??;
+        self.check_fits(prepared.module())?;
         let kept = self.catalog.put_module(deployment.clone(), component).await;
         kept.map_err(|e| match e {
             DeployError::AlreadyExists(digest) => {
@@ -175,7 +178,7 @@ impl Deployer {
 
     async fn deploy_workflow(&self, text: &str) -> Result<Digest, NotDeployed> {
         let workflow = Workflow::parse(text)?;
-        self.check_modules(&workflow)?;
+        refuse(&self.check(&workflow))?;
         let (msg_type, version) = (workflow.msg_type.clone(), workflow.version);
         let kept = self.catalog.put_workflow(msg_type.clone(), version, Arc::clone(&workflow.text));
         kept.await.map_err(|e| match e {
@@ -191,32 +194,47 @@ impl Deployer {
         Ok(digest)
     }
 
-    /// Every module that is invoked is here, and can return something that the
-    /// workflow allows.
-    fn check_modules(&self, workflow: &Workflow) -> Result<(), Refusal> {
-        let detail = "the workflow invokes modules that are not deployed";
-        let mut unknown = Refusal::new(Code::ModuleUnknown, detail);
-        let detail = "no state that an invoked module may return is one of its targets";
-        let mut unfit = Refusal::new(Code::WorkflowInvalid, detail);
-        for (state, Invoke { module: spec, targets, .. }) in workflow.invokes() {
-            let Some(module) = self.sandbox.resolve(spec) else {
-                let pointer = format!("/states/{state}/invoke");
-                unknown = unknown.at(&pointer, format!("no deployed module fits `{spec}`"));
+    /// What cannot be proven of a workflow with the modules that are deployed.
+    fn check(&self, workflow: &Workflow) -> Vec<CheckFinding> {
+        check(workflow, &|spec| Some(Arc::clone(&self.sandbox.resolve(spec)?.manifest)))
+    }
+
+    /// The newest workflow of each type holds with the module as well, where it
+    /// would invoke it. One that does not hold now stands in nobody's way: the
+    /// module may be what mends it.
+    fn check_fits(&self, module: &Module) -> Result<(), Refusal> {
+        let label = format!("{}@{}", module.manifest.name, module.manifest.version);
+        let detail = format!("deployed workflows would not hold with `{label}`");
+        let mut unfit = Refusal::new(Code::ModuleUnfit, detail);
+        for workflow in self.workflows.all() {
+            let admits = self.workflows.newest(&workflow.msg_type);
+            if admits.is_none_or(|admits| admits.digest != workflow.digest) {
                 continue;
-            };
-            let returns = &module.manifest.returns;
-            if targets.is_disjoint(returns) {
-                let pointer = format!("/states/{state}/targets");
-                let reference = module.reference();
-                let (name, version) = (reference.name, reference.version);
-                let returns = returns.iter().map(MsgState::as_str).collect::<Vec<_>>().join(", ");
-                unfit = unfit.at(&pointer, format!("`{name}@{version}` returns only: {returns}"));
+            }
+            let findings = check(&workflow, &|spec| self.resolved_with(spec, module));
+            if !findings.is_empty() && self.check(&workflow).is_empty() {
+                let name = format!("workflow `{}` version {}", workflow.msg_type, workflow.version);
+                let of_workflow = |finding: Finding| {
+                    let detail = format!("{name}: {}", finding.detail);
+                    Finding { detail, ..finding }
+                };
+                unfit.errors.extend(findings.iter().map(|f| of_workflow(f.in_one())));
             }
         }
-        match (unknown.errors.is_empty(), unfit.errors.is_empty()) {
-            (false, _) => Err(unknown),
-            (true, false) => Err(unfit),
-            (true, true) => Ok(()),
+        unfit.errors.truncate(FINDINGS_MAX);
+        if unfit.errors.is_empty() { Ok(()) } else { Err(unfit) }
+    }
+
+    /// What a specification resolves to once this module is deployed.
+    fn resolved_with(&self, spec: &ModuleSpec, module: &Module) -> Option<Arc<Manifest>> {
+        let Manifest { name, version, .. } = &*module.manifest;
+        let now = self.sandbox.resolve(spec);
+        let newer = now.as_ref().is_none_or(|now| now.manifest.version <= *version);
+        match now {
+            _ if newer && spec.admits(name, version, module.digest) => {
+                Some(Arc::clone(&module.manifest))
+            }
+            now => now.map(|now| Arc::clone(&now.manifest)),
         }
     }
 }
