@@ -18,23 +18,40 @@ pub(super) fn reads(
     ext: &Object,
 ) -> Vec<CheckFinding> {
     let reads = &module.manifest.reads;
-    let mut findings: Vec<CheckFinding> = Vec::new();
+    let mut found: Vec<(Problem, CheckFinding)> = Vec::new();
     for problem in problems(&Shape::from(ext.clone()), reads) {
-        let witness = find(graph.initial, steps, (place, ext), reads, &problem);
-        let finding = match witness {
-            Witness::None => continue,
+        match find(graph.initial, steps, (place, ext), reads, &problem) {
+            Witness::None => {}
             Witness::TooMany => {
-                finding(graph, place, module, &problem, None).along(graph.path(place))
+                let finding = finding(graph, place, module, &problem, None);
+                found.push((problem, finding.along(graph.path(place))));
             }
             Witness::Along { path, problem, writer } => {
-                finding(graph, place, module, &problem, writer).along(graph.named(&path))
+                let finding = finding(graph, place, module, &problem, writer);
+                found.push((problem, finding.along(graph.named(&path))));
             }
-        };
-        if !findings.contains(&finding) {
-            findings.push(finding);
+        }
+    }
+    let mut findings: Vec<CheckFinding> = Vec::new();
+    for (problem, finding) in &found {
+        let follows = found.iter().any(|(other, _)| follows(problem, other));
+        if !follows && !findings.contains(finding) {
+            findings.push(finding.clone());
         }
     }
     findings
+}
+
+/// Whether a problem is one only because of another: what is in a member that may
+/// be missing or of another type, and what else is said of a value of that type.
+fn follows(problem: &Problem, other: &Problem) -> bool {
+    let inside = problem.pointer.strip_prefix(&other.pointer);
+    match (inside, other.keyword.as_str(), problem.keyword.as_str()) {
+        (Some(""), "type", "type" | "required") => false,
+        (Some(""), "type", _) => true,
+        (Some(inside), "type" | "required", _) => inside.starts_with('/'),
+        _ => false,
+    }
 }
 
 fn finding(
