@@ -144,3 +144,81 @@ fn every_fault_is_found_and_named() {
     assert!(wrong.is_empty(), "{wrong}");
     assert_eq!(rules.len(), 9, "the corpus has each rule: {rules:?}");
 }
+
+/// A message is worked on in 100 states, with a choice behind each that may lead
+/// back or on; every action reads what the ones before it wrote.
+fn long() -> Value {
+    const STAGES: usize = 100;
+    let mut states =
+        json!({"failed": {"parked": true, "redrive": ["s0", "s50"]}, "end": {"final": true}});
+    let mut modules = json!({});
+    for i in 0..STAGES {
+        let next = if i + 1 < STAGES { format!("s{}", i + 1) } else { "end".to_owned() };
+        let back = format!("s{}", i.saturating_sub(9));
+        states[format!("s{i}")] = json!({"invoke": format!("m{i}@^1"), "targets": [format!("c{i}")], "on_failure": "failed"});
+        states[format!("c{i}")] =
+            json!({"choose": [{"guard": "now > 0", "target": back}, {"target": next}]});
+        let hex = json!({"type": "string", "pattern": "^0x[0-9a-f]{1,64}$"});
+        let part = json!({"type": "object", "required": ["id", "amount"], "additionalProperties": false,
+            "properties": {"id": hex, "amount": {"type": "integer", "minimum": 1}, "note": {"type": "string"}}});
+        let members: Value = (0..i.min(50)).map(|i| (format!("p{i}"), part.clone())).collect();
+        let required: Vec<_> = members.as_object().unwrap().keys().collect();
+        modules[format!("m{i}")] = json!({"version": "1.0.0",
+            "reads": {"type": "object", "required": required, "properties": members},
+            "returns": {format!("c{i}"): {"type": "object", "required": [format!("p{i}")],
+                "additionalProperties": false, "properties": {format!("p{i}"): part}}}});
+    }
+    json!({"modules": modules, "workflow": {
+        "msg_type": "long", "version": 1, "initial": "s0", "schema": {"type": "object"}, "states": states}})
+}
+
+#[test]
+fn two_hundred_states_are_proven() {
+    let mut case = long();
+    let findings = checked(&case);
+    // Redriven to the middle, a message has not all of what is read there.
+    assert!(!findings.is_empty());
+    assert!(
+        findings.iter().all(|f| f.path.contains(&"failed".parse().unwrap())),
+        "{}",
+        shown(&findings)
+    );
+    case["workflow"]["states"]["failed"]["redrive"] = json!(["s0"]);
+    let findings = checked(&case);
+    assert!(findings.is_empty(), "{}", shown(&findings));
+    case["modules"]["m20"]["returns"]["c20"]["required"] = json!([]);
+    let findings = checked(&case);
+    let twenty = |f: &CheckFinding| f.property.as_deref() == Some("/p20");
+    assert!(findings.len() > 50 && findings.iter().all(twenty), "{}", shown(&findings));
+}
+
+/// With more ways than can be looked at, what is not proven is still found.
+#[test]
+fn too_many_ways_hide_nothing() {
+    let mut states = json!({"failed": {"parked": true}, "end": {"final": true}});
+    let mut modules = json!({});
+    for i in 0..14 {
+        // Each stage writes one member or another.
+        let next = if i < 13 { format!("s{}", i + 1) } else { "last".to_owned() };
+        states[format!("s{i}")] = json!({"invoke": format!("m{i}@^1"), "targets": [next, format!("x{i}")], "on_failure": "failed"});
+        states[format!("x{i}")] = json!({"choose": [{"target": next}]});
+        let patch = |name: &str| {
+            json!({"type": "object", "required": ["all"], "additionalProperties": false, "properties": {
+            "all": {"type": "object", "required": [name], "additionalProperties": false, "properties": {name: {"const": i}}}}})
+        };
+        let returns = [(next, patch(&format!("a{i}"))), (format!("x{i}"), patch(&format!("b{i}")))];
+        modules[format!("m{i}")] =
+            json!({"version": "1.0.0", "reads": true, "returns": Value::from_iter(returns)});
+    }
+    states["last"] = json!({"invoke": "last@^1", "targets": ["end"], "on_failure": "failed"});
+    modules["last"] = json!({"version": "1.0.0", "reads": {"required": ["none"], "properties": {"all": {"required": ["a13"]}}},
+        "returns": {"end": {"type": "object", "additionalProperties": false}}});
+    let case = json!({"modules": modules, "workflow": {
+        "msg_type": "wide", "version": 1, "initial": "s0", "schema": {"type": "object"}, "states": states}});
+    let findings = checked(&case);
+    let found: Vec<_> = findings.iter().map(|f| f.property.as_deref().unwrap()).collect();
+    assert_eq!(found, ["/all/a13", "/none"], "{}", shown(&findings));
+    assert!(
+        findings.iter().all(|f| f.path.len() > 14 && f.path.last().unwrap().as_str() == "last")
+    );
+}

@@ -1,26 +1,25 @@
 //! What is wrong with what an action reads, in words: what, along which way, by
 //! whose doing, and what would mend it.
 
-use super::flow::{Patch, Step};
+use super::flow::Patch;
 use super::graph::Graph;
 use super::modules::Known;
 use super::reads::{Problem, problems};
 use super::shape::{Object, Shape};
-use super::witness::{Witness, find, tokens};
+use super::witness::{Search, Witness, tokens};
 use super::{CheckFinding, Rule, Severity};
 
 /// What the action of a state reads and is not proven to find.
 pub(super) fn reads(
     graph: &Graph<'_>,
-    steps: &[Vec<Step>],
-    place: usize,
+    search: &mut Search<'_>,
+    (place, ext): (usize, &Object),
     module: &Known,
-    ext: &Object,
 ) -> Vec<CheckFinding> {
     let reads = &module.manifest.reads;
     let mut found: Vec<(Problem, CheckFinding)> = Vec::new();
     for problem in problems(&Shape::from(ext.clone()), reads) {
-        match find(graph.initial, steps, (place, ext), reads, &problem) {
+        match search.find((place, ext), reads, &problem) {
             Witness::None => {}
             Witness::TooMany => {
                 let finding = finding(graph, place, module, &problem, None);

@@ -37,6 +37,7 @@ use crate::workflow::Workflow;
 pub use modules::Resolve;
 
 use graph::{Graph, arrows};
+use witness::Search;
 
 /// What a finding is about. The texts are for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -108,9 +109,13 @@ pub fn check(workflow: &Workflow, modules: &Resolve<'_>) -> Vec<CheckFinding> {
     findings.extend(modules::check(&graph, &known));
     let steps = flow::steps(&graph, &known);
     let exts = flow::flow(&graph, &steps);
+    let mut search = Search::new(graph.initial, &steps);
     for (place, module) in known.iter().enumerate() {
+        if findings.len() >= FINDINGS_MAX {
+            break;
+        }
         if let (Some(module), Some(ext)) = (module, &exts[place]) {
-            findings.extend(explain::reads(&graph, &steps, place, module, ext));
+            findings.extend(explain::reads(&graph, &mut search, (place, ext), module));
         }
     }
     findings.truncate(FINDINGS_MAX);
