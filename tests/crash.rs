@@ -37,7 +37,7 @@ async fn work(rig: &Rig, ids: &mut Vec<MsgId>, acknowledged: &mut Vec<MsgId>) {
         acknowledged.push(id);
     }
     // Through the port, so that the lease passes the fuse as well.
-    while let Some(lease) = rig.lease() {
+    while let Some(lease) = rig.lease().await {
         rig.controller.handle(lease).await.expect("the turn ends");
     }
 }

@@ -28,7 +28,7 @@ pub struct Scope<'a> {
     pub message: &'a Value,
     /// Msg_Ext.
     pub ext: &'a Value,
-    /// The signal: an object with `name`, `signer`, `client_id`, `data`.
+    /// The signal: an object with `name`, `signer`, `client_id`.
     pub signal: Option<&'a Value>,
     /// The recorded time.
     pub now: Time,

@@ -1,5 +1,7 @@
 //! `surety workflow`
 
+mod migrate;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use surety_core::json;
+use surety_core::types::MsgType;
 
 use super::exit::Failed;
 use super::output::table;
@@ -25,8 +28,17 @@ pub(super) enum Workflow {
         /// The workflow
         file: PathBuf,
     },
-    /// List the deployed workflows
+    /// List the deployed workflows, with the open messages pinned to each
     List,
+    /// Move open messages to a version of their workflow
+    Migrate(migrate::Migrate),
+    /// Remove a version that admits nothing and to which nothing is pinned
+    Remove {
+        /// The message type
+        msg_type: MsgType,
+        /// The version
+        version: u32,
+    },
 }
 
 impl Workflow {
@@ -53,6 +65,14 @@ impl Workflow {
                 let view: WorkflowsView = common.remote()?.get("/v1/workflows")?.read()?;
                 common.output().value(&view, |view| show(&view.workflows))?;
             }
+            Self::Migrate(migrate) => migrate.run(common)?,
+            Self::Remove { msg_type, version } => {
+                common.remote()?.delete(&format!("/v1/workflows/{msg_type}/{version}"))?;
+                let value = json!({ "msg_type": msg_type, "version": version });
+                common
+                    .output()
+                    .value(&value, |_| format!("removed {msg_type} version {version}"))?;
+            }
         }
         Ok(())
     }
@@ -76,9 +96,10 @@ fn show(workflows: &[WorkflowView]) -> String {
     let row = |view: &WorkflowView| {
         let admits = if view.admits { "yes" } else { "no" };
         let (msg_type, version) = (view.msg_type.to_string(), view.version.to_string());
-        [msg_type, version, admits.to_owned(), view.digest.to_string()]
+        let pinned = view.pinned.to_string();
+        [msg_type, version, admits.to_owned(), pinned, view.digest.to_string()]
     };
-    table(["TYPE", "VERSION", "ADMITS", "DIGEST"], workflows.iter().map(row).collect())
+    table(["TYPE", "VERSION", "ADMITS", "PINNED", "DIGEST"], workflows.iter().map(row).collect())
 }
 
 #[cfg(test)]
