@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use surety_core::controller::Controller;
 use surety_core::crypto::PrivateKey;
@@ -132,13 +131,28 @@ impl Rig {
         self.intake.submit(body.as_bytes()).await
     }
 
-    /// A ticket that is at hand; none when none is.
+    /// The time, in milliseconds since the epoch.
+    #[must_use]
+    pub fn clock_now(&self) -> u64 {
+        self.clock.now().as_millis()
+    }
+
+    /// A ticket that is at hand, or that the backend fetches without any time
+    /// passing; none when none is.
     ///
     /// # Panics
     /// When the feeder fails.
-    #[must_use]
-    pub fn at_hand(&self) -> Option<Lease> {
-        self.stores.feeder.lease().now_or_never().map(|lease| lease.expect("the feeder leases"))
+    pub async fn at_hand(&self) -> Option<Lease> {
+        // Ordered behind what the lease orders, so answered behind it.
+        let nobody = MsgId::from_bytes([0; 16]);
+        tokio::select! {
+            biased;
+            lease = self.stores.feeder.lease() => Some(lease.expect("the feeder leases")),
+            removed = self.stores.reference.remove(nobody) => {
+                removed.expect("nothing is removed");
+                None
+            }
+        }
     }
 
     /// A ticket that is due now or, time jumping, later; none when no message
@@ -147,7 +161,7 @@ impl Rig {
     /// # Panics
     /// When the feeder fails, or has none though a message must move.
     pub async fn lease(&self) -> Option<Lease> {
-        if let Some(lease) = self.at_hand() {
+        if let Some(lease) = self.at_hand().await {
             return Some(lease);
         }
         if !self.moves().await {
@@ -187,7 +201,7 @@ impl Rig {
     /// When the feeder fails.
     pub async fn run_now(&self) {
         self.clock.stand_still(true);
-        while let Some(lease) = self.at_hand() {
+        while let Some(lease) = self.at_hand().await {
             self.controller.handle(lease).await.expect("the turn ends");
         }
         self.clock.stand_still(false);
