@@ -54,7 +54,7 @@ fn manifest(version: usize) -> String {
     json!({
         "name": "hostile", "version": format!("1.0.{version}"),
         "world": "surety:action/action@1.0.0", "reads": true, "settings": true,
-        "writes": {"type": "object", "additionalProperties": false}, "returns": ["done"],
+        "returns": {"done": {"type": "object", "additionalProperties": false}},
         "limits": {"fuel_max": 1_000_000, "memory_bytes_max": 1 << 20},
     })
     .to_string()

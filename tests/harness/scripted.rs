@@ -68,10 +68,11 @@ pub struct Scripted {
 impl Default for Scripted {
     fn default() -> Self {
         let module = |name: &'static str, reads: Value, returns: &[&str]| {
+            let writes = json!({"type": "object", "properties": {"by": {"type": "string"}, "n": {"type": "integer"}}, "additionalProperties": false});
+            let returns: BTreeMap<_, _> = returns.iter().map(|state| (state, &writes)).collect();
             let manifest = json!({
                 "name": name, "version": "1.0.0", "world": "surety:action/action@1.0.0",
                 "reads": reads, "settings": true, "returns": returns,
-                "writes": {"type": "object", "properties": {"by": {"type": "string"}, "n": {"type": "integer"}}, "additionalProperties": false},
             });
             let manifest = Manifest::parse(manifest.to_string().as_bytes()).expect("a manifest");
             let module = Module::new(manifest, Digest::of(name.as_bytes()), "{}");

@@ -29,6 +29,8 @@ pub mod intake;
 pub mod workflow;
 pub mod workflows;
 
+pub mod check;
+
 pub mod ports;
 
 pub mod controller;

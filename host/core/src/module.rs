@@ -1,7 +1,7 @@
 //! Action modules as the engine sees them: the manifest that travels inside the
 //! component, and a deployment of it with its settings.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,12 +48,11 @@ pub struct Manifest {
     pub description: String,
     /// JSON Schema of the Msg_Ext that it needs.
     pub reads: Value,
-    /// JSON Schema of the merge patch that it may return.
-    pub writes: Value,
     /// JSON Schema of the settings of its deployment.
     pub settings: Value,
-    /// The states that it may return.
-    pub returns: BTreeSet<MsgState>,
+    /// The states that it may return, each with the JSON Schema of the merge
+    /// patch (RFC 7396) that it returns with it.
+    pub returns: BTreeMap<MsgState, Value>,
     /// Limits below the host's.
     #[serde(default)]
     pub limits: ManifestLimits,
@@ -81,7 +80,7 @@ impl Manifest {
 /// A deployed module: what it promises, and the settings it runs with.
 pub struct Module {
     /// What it says of itself.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     /// The digest of its component.
     pub digest: Digest,
     /// The deployment's settings: JSON text of the manifest's schema.
@@ -89,7 +88,7 @@ pub struct Module {
     /// The digest of that text.
     pub settings_digest: Digest,
     reads: Schema,
-    writes: Schema,
+    writes: BTreeMap<MsgState, Schema>,
 }
 
 impl Module {
@@ -116,10 +115,13 @@ impl Module {
             let detail = "the settings are not of the manifest's settings schema";
             return Err(Refusal { errors, ..invalid(detail) });
         }
+        let patch = |(state, schema): (&MsgState, &Value)| {
+            Ok((state.clone(), compile(&format!("returns/{state}"), schema)?))
+        };
         Ok(Self {
             reads: compile("reads", &manifest.reads)?,
-            writes: compile("writes", &manifest.writes)?,
-            manifest,
+            writes: manifest.returns.iter().map(patch).collect::<Result<_, Refusal>>()?,
+            manifest: Arc::new(manifest),
             digest,
             settings: settings.into(),
             settings_digest: Digest::of(settings.as_bytes()),
@@ -132,10 +134,11 @@ impl Module {
         &self.reads
     }
 
-    /// The schema of the patch that it may return.
+    /// The schema of the patch that it returns with this state; none when it
+    /// does not say that it returns the state.
     #[must_use]
-    pub fn writes(&self) -> &Schema {
-        &self.writes
+    pub fn writes(&self, state: &MsgState) -> Option<&Schema> {
+        self.writes.get(state)
     }
 
     /// How records name it.

@@ -172,6 +172,8 @@ codes! {
     ModuleVersionUsed = "module_version_used",
     /// A module that nothing deployed.
     ModuleUnknown = "module_unknown",
+    /// Deployed workflows would not hold with the module any more.
+    ModuleUnfit = "module_unfit",
     /// The module's settings are not of its manifest's schema.
     SettingsInvalid = "settings_invalid",
     /// The request is malformed.

@@ -74,6 +74,14 @@ pub struct Prepared {
     compiled: Arc<Compiled>,
 }
 
+impl Prepared {
+    /// The module, as it will be deployed.
+    #[must_use]
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+}
+
 /// Deployed modules, and the engine that runs them.
 pub struct Sandbox {
     limits: Limits,

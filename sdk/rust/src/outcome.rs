@@ -11,7 +11,8 @@ use crate::bindings;
 pub struct Advance {
     /// The next state; one that the manifest's `returns` names.
     pub state: String,
-    /// A JSON Merge Patch (RFC 7396) for Msg_Ext, within the manifest's `writes`.
+    /// A JSON Merge Patch (RFC 7396) for Msg_Ext, of the schema that the
+    /// manifest's `returns` has for the state.
     pub ext_patch: String,
     /// A line for the message's history.
     pub note: Option<String>,

@@ -108,7 +108,12 @@ impl Turn<'_> {
             return Err(undeclared("the ext patch is not a JSON object".to_owned()));
         }
         if let Some(module) = self.module {
-            let findings = module.writes().check(&patch);
+            let writes = module.writes(&to).ok_or_else(|| {
+                undeclared(format!(
+                    "the action returned the state `{to}`, which its manifest does not name"
+                ))
+            })?;
+            let findings = writes.check(&patch);
             if !findings.is_empty() {
                 return Err(undeclared(format!(
                     "the ext patch is outside the module's schema: {}",

@@ -198,6 +198,13 @@ impl Retry {
         let share = self.jitter * (chance as f64 / u64::MAX as f64);
         Duration::from_secs_f64(bounded * (1.0 - share).clamp(0.0, 1.0))
     }
+
+    /// All delays together, at most.
+    #[must_use]
+    pub fn delays_max(&self) -> Duration {
+        let delays = (1..self.max_attempts).map(|attempt| self.delay(attempt, 0));
+        delays.fold(Duration::ZERO, Duration::saturating_add)
+    }
 }
 
 /// A way out of a state.

@@ -52,7 +52,7 @@ pub fn encode(core: &str, wit: Option<&str>) -> Vec<u8> {
 pub fn manifest(name: &str, version: &str) -> String {
     format!(
         r#"{{"name": "{name}", "version": "{version}", "world": "surety:action/action@1.0.0",
-            "reads": true, "writes": true, "settings": true, "returns": ["done"]}}"#
+            "reads": true, "settings": true, "returns": {{"done": true}}}}"#
     )
 }
 

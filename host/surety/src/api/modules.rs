@@ -70,7 +70,7 @@ impl ModuleView {
             settings_digest: Digest::of(deployment.settings.as_bytes()),
             deployed_at: deployment.deployed_at,
             description: module.manifest.description.clone(),
-            returns: module.manifest.returns.iter().cloned().collect(),
+            returns: module.manifest.returns.keys().cloned().collect(),
         }
     }
 }
@@ -179,7 +179,7 @@ pub(super) async fn get(
     let (module, deployment) = found.ok_or_else(|| {
         Problem::new(Code::NotFound, format!("no module with the digest {digest} is deployed"))
     })?;
-    let manifest = serde_json::to_value(&module.manifest)
+    let manifest = serde_json::to_value(&*module.manifest)
         .map_err(|_| Problem::new(Code::Internal, "the manifest cannot be shown"))?;
     Ok(Answer(ModuleDetailView { module: ModuleView::of(&module, deployment), manifest }))
 }

@@ -167,6 +167,7 @@ fn row(code: Code) -> (StatusCode, &'static str) {
         Code::ModuleImport => (S::UNPROCESSABLE_ENTITY, "Import not allowed"),
         Code::ModuleVersionUsed => (S::CONFLICT, "Module version used"),
         Code::ModuleUnknown => (S::UNPROCESSABLE_ENTITY, "Module not deployed"),
+        Code::ModuleUnfit => (S::UNPROCESSABLE_ENTITY, "Module breaks workflows"),
         Code::SettingsInvalid => (S::UNPROCESSABLE_ENTITY, "Settings not of their schema"),
         Code::RequestInvalid => (S::BAD_REQUEST, "Request malformed"),
         Code::Unauthorized => (S::UNAUTHORIZED, "Token missing or unknown"),

@@ -25,6 +25,8 @@ pub(super) enum Failed {
     Other(anyhow::Error),
     /// What was given is refused.
     Refused(Box<ProblemView>),
+    /// A check here found this many things, and has printed them.
+    Found(usize),
     /// The host does not answer.
     Unreachable(String),
     /// A difference was found, or something is not proven.
@@ -48,7 +50,7 @@ impl Failed {
     fn code(&self) -> u8 {
         match self {
             Self::Other(_) => 1,
-            Self::Refused(_) => 3,
+            Self::Refused(_) | Self::Found(_) => 3,
             Self::Unreachable(_) => 4,
             Self::Unproven(_) => 5,
             Self::Parked(_) => 6,
@@ -62,6 +64,8 @@ impl Failed {
             Self::Unreachable(why) | Self::Unproven(why) | Self::Parked(why) => {
                 format!("surety: {why}")
             }
+            Self::Found(1) => "surety: refused: 1 finding".to_owned(),
+            Self::Found(found) => format!("surety: refused: {found} findings"),
             Self::Refused(problem) => {
                 let mut text = format!("surety: refused: {}: {}", problem.code, problem.detail);
                 for finding in &problem.errors {
@@ -77,6 +81,7 @@ impl Failed {
     fn json(&self) -> serde_json::Value {
         match self {
             Self::Refused(problem) => serde_json::to_value(problem).unwrap_or_default(),
+            Self::Found(found) => serde_json::json!({ "findings": found }),
             Self::Other(e) => serde_json::json!({ "error": format!("{e:#}") }),
             Self::Unreachable(why) | Self::Unproven(why) | Self::Parked(why) => {
                 serde_json::json!({ "error": why })

@@ -1,8 +1,8 @@
 //! The command line. One file a subcommand; a new one is a line in `Command`
 //! and one in its match.
 //!
-//! `serve`, `reconcile`, `keys`, `token`, `verify`, `workflow check` and
-//! `message sign` work here; all others ask a host over HTTP.
+//! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` and, with
+//! modules given, `workflow check` work here; all others ask a host over HTTP.
 
 mod exit;
 mod input;

@@ -1,5 +1,6 @@
 //! `surety workflow`
 
+mod check;
 mod migrate;
 
 use std::path::{Path, PathBuf};
@@ -23,11 +24,8 @@ pub(super) enum Workflow {
         /// The workflow
         file: PathBuf,
     },
-    /// Check a workflow by itself, without a host and its modules
-    Check {
-        /// The workflow
-        file: PathBuf,
-    },
+    /// Prove what can be proven of a workflow and its modules; deploys nothing
+    Check(check::Check),
     /// List the deployed workflows, with the open messages pinned to each
     List,
     /// Move open messages to a version of their workflow
@@ -50,17 +48,7 @@ impl Workflow {
                 let view: WorkflowView = answer.read()?;
                 common.output().value(&view, |view| show(std::slice::from_ref(view)))?;
             }
-            Self::Check { file } => {
-                let text = inlined(&file)?;
-                let workflow =
-                    surety_core::workflow::Workflow::parse(&text).map_err(Failed::refused)?;
-                let (msg_type, version) = (&workflow.msg_type, workflow.version);
-                let value =
-                    json!({ "msg_type": msg_type, "version": version, "digest": workflow.digest });
-                common.output().value(&value, |_| {
-                    format!("the workflow `{msg_type}` version {version} is fine by itself")
-                })?;
-            }
+            Self::Check(check) => check.run(common)?,
             Self::List => {
                 let view: WorkflowsView = common.remote()?.get("/v1/workflows")?.read()?;
                 common.output().value(&view, |view| show(&view.workflows))?;

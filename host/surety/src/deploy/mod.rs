@@ -1,15 +1,18 @@
 //! Modules and workflows, between the catalog that keeps them and the sandbox
 //! and the registry that run them.
 
+mod removal;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use surety_core::module::Module;
+use surety_core::check::{CheckFinding, check, refuse};
+use surety_core::module::{Manifest, Module};
 use surety_core::ports::{Actions as _, Catalog, Clock, DeployError, Deployment, Fault, Guarantee};
-use surety_core::refusal::{Code, Refusal};
-use surety_core::types::{Digest, MsgState, MsgType};
-use surety_core::workflow::{Invoke, Workflow};
+use surety_core::refusal::{Code, Finding, Refusal};
+use surety_core::schema::FINDINGS_MAX;
+use surety_core::types::Digest;
+use surety_core::workflow::{ModuleSpec, Workflow};
 use surety_core::workflows::Workflows;
 use surety_sandbox::{Prepared, Sandbox};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -134,6 +137,7 @@ impl Deployer {
         // Compiled before it is kept: what the catalog has must run at a start.
         // Kept before it runs: what runs must be there after a crash.
         let prepared = self.prepare(deployment.clone(), component.clone()).await??;
+        self.check_fits(prepared.module())?;
         let kept = self.catalog.put_module(deployment.clone(), component).await;
         kept.map_err(|e| match e {
             DeployError::AlreadyExists(digest) => {
@@ -178,7 +182,7 @@ impl Deployer {
 
     async fn deploy_workflow(&self, text: &str) -> Result<Digest, NotDeployed> {
         let workflow = Workflow::parse(text)?;
-        self.check_modules(&workflow)?;
+        refuse(&self.check(&workflow))?;
         let (msg_type, version) = (workflow.msg_type.clone(), workflow.version);
         let kept = self.catalog.put_workflow(msg_type.clone(), version, Arc::clone(&workflow.text));
         kept.await.map_err(|e| match e {
@@ -194,117 +198,47 @@ impl Deployer {
         Ok(digest)
     }
 
-    /// Takes a workflow out that admits nothing and to which no message is
-    /// pinned.
-    ///
-    /// # Errors
-    /// `workflow_unknown`, `workflow_pinned`.
-    pub async fn remove_workflow(
-        self: &Arc<Self>,
-        msg_type: MsgType,
-        version: u32,
-        turn: OwnedSemaphorePermit,
-    ) -> Result<(), NotDeployed> {
-        let this = Arc::clone(self);
-        finish(async move {
-            let _turn = turn;
-            this.remove(&msg_type, version).await
-        })
-        .await
+    /// What cannot be proven of a workflow with the modules that are deployed.
+    fn check(&self, workflow: &Workflow) -> Vec<CheckFinding> {
+        check(workflow, &|spec| Some(Arc::clone(&self.sandbox.resolve(spec)?.manifest)))
     }
 
-    async fn remove(&self, msg_type: &MsgType, version: u32) -> Result<(), NotDeployed> {
-        let all = self.workflows.all();
-        let digest = all.iter().find(|w| w.msg_type == *msg_type && w.version == version);
-        let digest = digest.map(|workflow| workflow.digest).ok_or_else(|| {
-            let detail = format!("no version {version} of a workflow `{msg_type}` is deployed");
-            Refusal::new(Code::WorkflowUnknown, detail)
-        })?;
-        drop(all);
-        let pinned = |what: String| {
-            let detail = format!("version {version} of the workflow `{msg_type}` {what}");
-            Refusal::new(Code::WorkflowPinned, detail)
-        };
-        self.check_unpinned(digest).await.map_err(|e| e.refused(&pinned))?;
-        let removed = self.workflows.remove(digest);
-        let removed = removed.ok_or_else(|| pinned("admits new messages".to_owned()))?;
-        // A submission may have found it before a newer version came, and still
-        // be on its way; it holds it as long.
-        let mut waits = 0;
-        while Arc::strong_count(&removed) > 1 && waits < DRAIN_WAITS_MAX {
-            tokio::time::sleep(DRAIN_WAIT).await;
-            waits += 1;
-        }
-        let unpinned = match Arc::strong_count(&removed) {
-            1 => self.check_unpinned(digest).await,
-            _ => Err(Pinned::InUse),
-        };
-        if let Err(e) = unpinned {
-            self.workflows.add(removed);
-            return Err(e.refused(&pinned));
-        }
-        self.catalog.remove_workflow(msg_type, version).await?;
-        tracing::info!(%msg_type, version, %digest, "workflow removed");
-        Ok(())
-    }
-
-    async fn check_unpinned(&self, digest: Digest) -> Result<(), Pinned> {
-        match self.guarantee.pins().await.map_err(Pinned::Fault)?.get(&digest) {
-            None | Some(0) => Ok(()),
-            Some(count) => Err(Pinned::By(*count)),
-        }
-    }
-
-    /// Every module that is invoked is here, and can return something that the
-    /// workflow allows.
-    fn check_modules(&self, workflow: &Workflow) -> Result<(), Refusal> {
-        let detail = "the workflow invokes modules that are not deployed";
-        let mut unknown = Refusal::new(Code::ModuleUnknown, detail);
-        let detail = "no state that an invoked module may return is one of its targets";
-        let mut unfit = Refusal::new(Code::WorkflowInvalid, detail);
-        for (state, Invoke { module: spec, targets, .. }) in workflow.invokes() {
-            let Some(module) = self.sandbox.resolve(spec) else {
-                let pointer = format!("/states/{state}/invoke");
-                unknown = unknown.at(&pointer, format!("no deployed module fits `{spec}`"));
+    /// The newest workflow of each type holds with the module as well, where it
+    /// would invoke it. One that does not hold now stands in nobody's way: the
+    /// module may be what mends it.
+    fn check_fits(&self, module: &Module) -> Result<(), Refusal> {
+        let label = format!("{}@{}", module.manifest.name, module.manifest.version);
+        let detail = format!("deployed workflows would not hold with `{label}`");
+        let mut unfit = Refusal::new(Code::ModuleUnfit, detail);
+        for workflow in self.workflows.all() {
+            let admits = self.workflows.newest(&workflow.msg_type);
+            if admits.is_none_or(|admits| admits.digest != workflow.digest) {
                 continue;
-            };
-            let returns = &module.manifest.returns;
-            if targets.is_disjoint(returns) {
-                let pointer = format!("/states/{state}/targets");
-                let reference = module.reference();
-                let (name, version) = (reference.name, reference.version);
-                let returns = returns.iter().map(MsgState::as_str).collect::<Vec<_>>().join(", ");
-                unfit = unfit.at(&pointer, format!("`{name}@{version}` returns only: {returns}"));
+            }
+            let findings = check(&workflow, &|spec| self.resolved_with(spec, module));
+            if !findings.is_empty() && self.check(&workflow).is_empty() {
+                let name = format!("workflow `{}` version {}", workflow.msg_type, workflow.version);
+                let of_workflow = |finding: Finding| {
+                    let detail = format!("{name}: {}", finding.detail);
+                    Finding { detail, ..finding }
+                };
+                unfit.errors.extend(findings.iter().map(|f| of_workflow(f.in_one())));
             }
         }
-        match (unknown.errors.is_empty(), unfit.errors.is_empty()) {
-            (false, _) => Err(unknown),
-            (true, false) => Err(unfit),
-            (true, true) => Ok(()),
-        }
+        unfit.errors.truncate(FINDINGS_MAX);
+        if unfit.errors.is_empty() { Ok(()) } else { Err(unfit) }
     }
-}
 
-/// How often, and how long each time, a removal waits for submissions that hold
-/// the workflow: half a minute, which no submission takes.
-const DRAIN_WAITS_MAX: u32 = 300;
-const DRAIN_WAIT: Duration = Duration::from_millis(100);
-
-/// Why a workflow stays.
-enum Pinned {
-    By(u64),
-    InUse,
-    Fault(Fault),
-}
-
-impl Pinned {
-    fn refused(self, pinned: &impl Fn(String) -> Refusal) -> NotDeployed {
-        match self {
-            Self::By(count) => {
-                pinned(format!("has {count} open messages; migrate them first")).into()
+    /// What a specification resolves to once this module is deployed.
+    fn resolved_with(&self, spec: &ModuleSpec, module: &Module) -> Option<Arc<Manifest>> {
+        let Manifest { name, version, .. } = &*module.manifest;
+        let now = self.sandbox.resolve(spec);
+        let newer = now.as_ref().is_none_or(|now| now.manifest.version <= *version);
+        match now {
+            _ if newer && spec.admits(name, version, module.digest) => {
+                Some(Arc::clone(&module.manifest))
             }
-            Self::InUse => pinned("is in use by a submission".to_owned()).into(),
-            Self::Fault(fault) => fault.into(),
+            now => now.map(|now| Arc::clone(&now.manifest)),
         }
     }
 }
