@@ -62,6 +62,8 @@ impl Engine {
         workflows.add(Workflow::parse(&workflow(1)).expect("a workflow").into());
         let key = Arc::new(HOST_KEY.parse().expect("a key"));
         let intake = Intake {
+            archive: Arc::clone(&stores.archive),
+            actions: Arc::clone(&actions) as _,
             workflows: Arc::clone(&workflows),
             clients: Arc::clone(&stores.clients),
             guarantee: Arc::clone(&stores.guarantee),

@@ -67,6 +67,8 @@ impl Rig {
             clients: Arc::clone(&stores.clients),
             guarantee: Arc::clone(&stores.guarantee),
             reference: Arc::clone(&stores.reference),
+            archive: Arc::clone(&stores.archive),
+            actions: Arc::clone(actions) as Arc<dyn Actions>,
             clock: Arc::clone(&time),
             key: Arc::clone(&key),
             limits: IntakeLimits {

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use surety_core::machine::{Advance, Call, Ran};
+use surety_core::message::Message;
 use surety_core::module::{Manifest, Module};
 use surety_core::ports::{Actions, Fault};
 use surety_core::record::{Failure, FailureKind};
-use surety_core::types::{Digest, MsgId, Seq};
+use surety_core::refusal::Finding;
+use surety_core::types::{Digest, MsgId, Seq, Time};
 use surety_core::workflow::ModuleSpec;
 
 /// The workflow that the scripted actions are for: `begin` → `middle` → `done`,
@@ -110,7 +112,7 @@ impl Scripted {
 impl Actions for Scripted {
     fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>> {
         let module = self.modules.get(spec.name.as_str())?;
-        let Manifest { name, version, .. } = &module.manifest;
+        let Manifest { name, version, .. } = &*module.manifest;
         spec.admits(name, version, module.digest).then(|| Arc::clone(module))
     }
 
@@ -157,5 +159,15 @@ impl Actions for Scripted {
             _ => fail(FailureKind::Permanent),
         };
         Ok(Ran { outcome, fuel: 7, engine: "scripted".into() })
+    }
+
+    /// No workflow here has a validator.
+    async fn validate(
+        &self,
+        _: &Module,
+        _: &Message,
+        _: Time,
+    ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
+        Ok(Ok(Vec::new()))
     }
 }

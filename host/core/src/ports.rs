@@ -11,9 +11,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::machine::{Call, Loaded, Next, Ran, Step};
+use crate::message::Message;
 use crate::module::Module;
 use crate::projection::Projection;
 use crate::receipt::Receipt;
+use crate::record::Failure;
+use crate::refusal::Finding;
 use crate::types::{Address, ClientId, Digest, ModuleName, MsgId, MsgState, MsgType, Seq, Time};
 use crate::workflow::ModuleSpec;
 
@@ -381,15 +384,24 @@ pub trait Catalog: Send + Sync {
     async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault>;
 }
 
-/// The sandboxed actions.
+/// The sandboxed modules: actions and validators.
 #[async_trait]
 pub trait Actions: Send + Sync {
     /// The best deployed module that fits: the highest version.
     fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>>;
 
-    /// Runs one call to its end. Whatever the module does, the host lives, and
-    /// the end is in [`Ran`]; a `Fault` is the host's own failure.
+    /// Runs one call of an action to its end. Whatever the module does, the host
+    /// lives, and the end is in [`Ran`]; a `Fault` is the host's own failure.
     async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault>;
+
+    /// Runs a validator on a message that would be accepted at `now`, within a
+    /// time that a submission can bear. Gives what it found, or how it failed.
+    async fn validate(
+        &self,
+        module: &Module,
+        message: &Message,
+        now: Time,
+    ) -> Result<Result<Vec<Finding>, Failure>, Fault>;
 }
 
 /// Time and chance. Nothing else in the engine knows either.

@@ -148,6 +148,10 @@ codes! {
     GuardFailed = "guard_failed",
     /// A rule of the message type does not hold.
     RuleBroken = "rule_broken",
+    /// A validator of the message type found something wrong.
+    ValidatorRefused = "validator_refused",
+    /// A validator of the message type came to no end.
+    ValidatorFailed = "validator_failed",
     /// The message is not parked.
     NotParked = "not_parked",
     /// The workflow does not let a message be redriven to that state.

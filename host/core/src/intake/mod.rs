@@ -3,22 +3,25 @@
 //!
 //! Validation goes from cheap to dear and stops at the first check that fails:
 //! size, strict JSON, envelope, members, message type, schema, signature,
-//! authority, Msg_ID. The last is decided by Guarantee, in the transaction that
-//! keeps the message.
+//! authority, rules, validators, Msg_ID. The last is decided by Guarantee, in the
+//! transaction that keeps the message. What was accepted once stays accepted:
+//! whoever sends it again gets the first receipt, whatever has changed since.
 
+mod judge;
 mod signal;
 
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::bundle::Bundle;
 use crate::crypto::PrivateKey;
 use crate::json;
 use crate::machine;
 use crate::message::{Envelope, Members, Message, Verified, verify};
 use crate::ports::{
-    Admission, AdmitError, Admitted, Client, Clients, Clock, Fault, Guarantee, IdRefused,
-    Reference, Reservation, ReserveError, Settled,
+    Actions, Admission, AdmitError, Admitted, Archive, Client, Clients, Clock, Fault, Found,
+    Guarantee, IdRefused, Reference, Reservation, ReserveError, Settled,
 };
 use crate::projection::Projection;
 use crate::receipt::{Receipt, RefusalReceipt};
@@ -87,6 +90,10 @@ pub struct Intake {
     pub guarantee: Arc<dyn Guarantee>,
     /// Where they are shown.
     pub reference: Arc<dyn Reference>,
+    /// Where finished ones are.
+    pub archive: Arc<dyn Archive>,
+    /// What validates them beyond schemas and rules.
+    pub actions: Arc<dyn Actions>,
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
     /// The host's key, for receipts.
@@ -138,7 +145,36 @@ impl Intake {
     /// The refusal with the first check that failed, and the host's signature.
     pub async fn submit(&self, body: &[u8]) -> Result<Accepted, IntakeError> {
         let envelope = self.read_envelope(body)?;
-        self.take(&envelope).await.map_err(|e| self.signed(e, &envelope))
+        match self.take(&envelope).await {
+            Err(e @ IntakeError::Refused(..)) => match self.taken_before(&envelope).await? {
+                Some(receipt) => Ok(Accepted { receipt, before: true }),
+                None => Err(self.signed(e, &envelope)),
+            },
+            taken => taken,
+        }
+    }
+
+    /// The receipt of the very same text by the same signer, if it was accepted
+    /// before. Asked only for what is refused now: rules and clocks change.
+    async fn taken_before(&self, envelope: &Envelope) -> Result<Option<Arc<Receipt>>, Fault> {
+        let members = json::parse(envelope.text.as_bytes()).and_then(Members::read);
+        let Ok(message) = members.and_then(|members| verify(envelope, members)) else {
+            return Ok(None);
+        };
+        let message = message.into_inner();
+        let (kept, receipt) = match self.guarantee.load(message.msg_id).await? {
+            Found::Open(loaded) => (loaded.message, loaded.receipt),
+            Found::Nothing => return Ok(None),
+            Found::Archived => match self.archive.get(message.msg_id).await? {
+                None => return Ok(None),
+                Some(packed) => {
+                    let bundle = Bundle::unpack(&packed).map_err(Fault::from)?;
+                    (bundle.message, bundle.receipt)
+                }
+            },
+        };
+        let same = kept.content_hash == message.content_hash && kept.signer == message.signer;
+        Ok(same.then_some(receipt))
     }
 
     /// A refusal with the host's word that it refused this text.
@@ -174,7 +210,9 @@ impl Intake {
     async fn take(&self, envelope: &Envelope) -> Result<Accepted, IntakeError> {
         let (message, workflow) = self.validate(envelope)?;
         self.authorise(message.get()).await?;
-        self.admit(message, &workflow).await
+        let now = self.clock.now();
+        self.judge(message.get(), &workflow, now).await?;
+        self.admit(message, &workflow, now).await
     }
 
     /// Everything that the text and the signature say by themselves.
@@ -216,6 +254,7 @@ impl Intake {
         &self,
         message: Verified<Message>,
         workflow: &Workflow,
+        now: Time,
     ) -> Result<Accepted, IntakeError> {
         let message = message.into_inner();
         let receipt = Receipt::sign(
@@ -223,7 +262,7 @@ impl Intake {
             message.msg_id,
             workflow.initial.clone(),
             message.content_hash,
-            self.clock.now(),
+            now,
         );
         let (loaded, next) = machine::admitted(message, receipt, workflow);
         let projection = Projection::of(&loaded);

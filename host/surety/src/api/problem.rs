@@ -155,6 +155,8 @@ fn row(code: Code) -> (StatusCode, &'static str) {
         Code::SignalNotAllowed => (S::FORBIDDEN, "Signal not allowed"),
         Code::GuardFailed => (S::UNPROCESSABLE_ENTITY, "Guard without an answer"),
         Code::RuleBroken => (S::UNPROCESSABLE_ENTITY, "Rule of the message type broken"),
+        Code::ValidatorRefused => (S::UNPROCESSABLE_ENTITY, "Refused by a validator"),
+        Code::ValidatorFailed => (S::UNPROCESSABLE_ENTITY, "Validator without an answer"),
         Code::NotParked => (S::CONFLICT, "Message not parked"),
         Code::RedriveNotDeclared => (S::CONFLICT, "Redrive not declared"),
         Code::CancelNotDeclared => (S::CONFLICT, "Cancel not declared"),

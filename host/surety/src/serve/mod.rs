@@ -176,6 +176,8 @@ impl Host {
             workflows: Arc::clone(&workflows),
             guarantee: Arc::clone(&watched) as _,
             reference: Arc::clone(&watched) as _,
+            archive: Arc::clone(&stores.archive),
+            actions: Arc::clone(&sandbox) as _,
             clients: Arc::clone(&stores.clients),
             clock,
             key: Arc::clone(&key),
