@@ -45,7 +45,8 @@ async fn load(rig: &Rig, id: MsgId) -> Loaded {
 /// The step that the message's action makes of it now.
 async fn step(rig: &Rig, loaded: &Loaded) -> Step {
     let workflow = Workflow::parse(&workflow(1)).unwrap();
-    let Some(Decision::Run(invoke)) = machine::decide(&workflow, &loaded.head) else {
+    let Some(Decision::Run(invoke)) = machine::decide(&workflow, &loaded.head, loaded.head.due)
+    else {
         panic!("no action is due");
     };
     let module = rig.actions.resolve(&invoke.module).unwrap();
@@ -125,7 +126,7 @@ async fn msg_ids_are_bound_to_client_and_time(backend: &Backend) {
     rig.clock.advance(rig.intake.limits.msg_id_ttl_ms + 1);
     let refused = rig.submit_body(&envelope(expired, &payload)).await.unwrap_err();
     assert_eq!(code(refused), Code::MsgIdExpired);
-    assert!(rig.lease().is_none(), "something refused was fed");
+    assert!(rig.at_hand().await.is_none(), "something refused was fed");
 }
 
 async fn unused_msg_ids_are_capped(backend: &Backend) {
@@ -158,24 +159,24 @@ async fn retiring_archives_once(backend: &Backend) {
 async fn tickets_come_at_least_once(backend: &Backend) {
     let rig = rig(backend).await;
     let id = rig.submit(json!({"first": "ok"})).await;
-    let lease = rig.lease().expect("the first ticket");
+    let lease = rig.at_hand().await.expect("the first ticket");
     assert_eq!(lease.ticket, Ticket { msg_id: id, seq: 0 });
-    assert!(rig.lease().is_none(), "leased twice");
+    assert!(rig.at_hand().await.is_none(), "leased twice");
     // Released: it comes again, whatever the time. Not released: after a restart.
     let at = rig.controller.clock.now().after(std::time::Duration::from_secs(5));
     rig.stores.feeder.release(lease, at).await.unwrap();
-    let lease = rig.lease().expect("the ticket again");
+    let lease = rig.at_hand().await.expect("the ticket again");
     assert!(rig.controller.clock.now() >= at, "early");
     assert_eq!(lease.ticket.msg_id, id);
     rig.stores.close().await;
 
     let rig = self::rig(backend).await;
-    let lease = rig.lease().expect("the ticket after a restart");
+    let lease = rig.at_hand().await.expect("the ticket after a restart");
     rig.stores.feeder.acknowledge(lease).await.unwrap();
     rig.stores.close().await;
 
     let rig = self::rig(backend).await;
-    assert!(rig.lease().is_none(), "acknowledged, and came again");
+    assert!(rig.at_hand().await.is_none(), "acknowledged, and came again");
     rig.stores
         .feeder
         .push(Ticket { msg_id: id, seq: 0 }, rig.controller.clock.now())

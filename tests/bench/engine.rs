@@ -15,7 +15,7 @@ use surety_core::types::Time;
 use surety_core::workflow::Workflow;
 use surety_core::workflows::Workflows;
 use surety_store::{Config, EmbeddedConfig, Stores};
-use surety_tests::rig::{HOST_KEY, acme, envelope, register_acme};
+use surety_tests::rig::{HOST_KEY, acme, envelope, register_clients};
 use surety_tests::scripted::{Scripted, workflow};
 
 /// Records of one of its messages: the admission and two actions.
@@ -57,11 +57,13 @@ impl Engine {
         let clock: Arc<dyn Clock> = Arc::new(RealClock::default());
         let config = Config::Embedded(EmbeddedConfig::new(folder));
         let stores = surety_store::open(&config, Arc::clone(&clock)).expect("the store opens");
-        register_acme(&stores).await;
+        register_clients(&stores).await;
         let workflows = Arc::new(Workflows::default());
-        workflows.add(Workflow::parse(&workflow(1)).expect("a workflow"));
+        workflows.add(Workflow::parse(&workflow(1)).expect("a workflow").into());
         let key = Arc::new(HOST_KEY.parse().expect("a key"));
         let intake = Intake {
+            archive: Arc::clone(&stores.archive),
+            actions: Arc::clone(&actions) as _,
             workflows: Arc::clone(&workflows),
             clients: Arc::clone(&stores.clients),
             guarantee: Arc::clone(&stores.guarantee),

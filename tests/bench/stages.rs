@@ -65,7 +65,7 @@ fn withdrawal_workflow() -> Result<Workflow> {
 async fn admitted(workflow: &Workflow, stages: &mut Stages) -> Result<Loaded> {
     let clock = Arc::new(VirtualClock::default());
     let rig = Rig::new(Memory::new().stores(clock.clone()), &clock, &Arc::default());
-    rig.intake.workflows.add(Workflow::parse(&workflow.text)?);
+    rig.intake.workflows.add(Workflow::parse(&workflow.text)?.into());
     rig.register().await;
     let mut client = surety_core::ports::Client::clone(
         &*rig.stores.clients.get(&surety_tests::rig::acme()).await?.context("a client")?,
@@ -128,7 +128,8 @@ async fn walk(
     stages: &mut Stages,
 ) -> Result<Loaded> {
     let now = VirtualClock::default().now();
-    while let Some(Decision::Run(invoke)) = machine::decide(workflow, &loaded.head) {
+    while let Some(Decision::Run(invoke)) = machine::decide(workflow, &loaded.head, loaded.head.due)
+    {
         let module = sandbox.resolve(&invoke.module).context("no module")?;
         let name = module.manifest.name.as_str().to_owned();
         let turn = Turn { workflow, loaded: &loaded, invoke, module: Some(&module) };

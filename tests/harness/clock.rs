@@ -1,6 +1,6 @@
 //! A clock that only waiting moves.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use surety_core::ports::Clock;
@@ -11,15 +11,25 @@ use surety_core::types::Time;
 pub struct VirtualClock {
     now: AtomicU64,
     drawn: AtomicU64,
+    still: AtomicBool,
 }
 
 impl Default for VirtualClock {
     fn default() -> Self {
-        Self { now: AtomicU64::new(1_800_000_000_000), drawn: AtomicU64::new(0) }
+        Self {
+            now: AtomicU64::new(1_800_000_000_000),
+            drawn: AtomicU64::new(0),
+            still: AtomicBool::new(false),
+        }
     }
 }
 
 impl VirtualClock {
+    /// Makes waiting wait, and the time stand still, or not.
+    pub fn stand_still(&self, still: bool) {
+        self.still.store(still, Ordering::SeqCst);
+    }
+
     /// Moves the time forward.
     pub fn advance(&self, millis: u64) {
         self.now.fetch_add(millis, Ordering::SeqCst);
@@ -33,6 +43,9 @@ impl Clock for VirtualClock {
     }
 
     async fn sleep_until(&self, time: Time) {
+        if self.still.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.now.fetch_max(time.as_millis(), Ordering::SeqCst);
     }
 

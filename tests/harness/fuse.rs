@@ -13,7 +13,7 @@ use surety_core::ports::{
     Page, Query, Reference, Reservation, ReserveError, Settled, Ticket,
 };
 use surety_core::projection::Projection;
-use surety_core::types::{MsgId, MsgState, MsgType, Seq, Time};
+use surety_core::types::{Digest, MsgId, MsgState, MsgType, Seq, Time};
 use surety_store::Stores;
 use tokio::sync::Notify;
 
@@ -106,6 +106,9 @@ impl Guarantee for Fused {
     }
     async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {
         self.fuse.around(self.inner.guarantee.open(after, limit)).await
+    }
+    async fn pins(&self) -> Result<BTreeMap<Digest, u64>, Fault> {
+        self.fuse.around(self.inner.guarantee.pins()).await
     }
 }
 

@@ -1,14 +1,17 @@
 //! A host without its faces: stores, intake, controller, and a client with a key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use surety_core::controller::Controller;
 use surety_core::crypto::PrivateKey;
 use surety_core::intake::{Accepted, Intake, IntakeError, IntakeLimits};
-use surety_core::ports::{Actions, Client, Clock, Lease};
-use surety_core::types::{ClientId, MsgId};
+use surety_core::machine::Phase;
+use surety_core::operator::Operator;
+use surety_core::ports::{Actions, Client, Clock, Found, Lease};
+use surety_core::receipt::Receipt;
+use surety_core::types::{ClientId, Digest, MsgId, MsgState};
 use surety_core::workflow::Workflow;
 use surety_core::workflows::Workflows;
 use surety_store::Stores;
@@ -21,6 +24,16 @@ pub const CLIENT_KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efc
 /// The second.
 pub const HOST_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
+/// The third to the fifth: the board. The workflow lets the first two approve.
+pub const BOARD_KEYS: [&str; 3] = [
+    "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+    "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
+    "0x47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a",
+];
+
+/// How long a ticket may take that must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A host on some stores.
 pub struct Rig {
     /// Its stores.
@@ -29,6 +42,8 @@ pub struct Rig {
     pub intake: Intake,
     /// The way through.
     pub controller: Controller,
+    /// The way of a person.
+    pub operator: Operator,
     /// What moves messages.
     pub actions: Arc<Scripted>,
     /// Its time.
@@ -43,7 +58,8 @@ impl Rig {
     #[must_use]
     pub fn new(stores: Stores, clock: &Arc<VirtualClock>, actions: &Arc<Scripted>) -> Self {
         let workflows = Arc::new(Workflows::default());
-        workflows.add(Workflow::parse(&workflow(1)).expect("the scripted workflow parses"));
+        let text = workflow(1);
+        workflows.add(Arc::new(Workflow::parse(&text).expect("the scripted workflow parses")));
         let key: Arc<PrivateKey> = Arc::new(HOST_KEY.parse().expect("a key"));
         let time: Arc<dyn Clock> = Arc::clone(clock) as _;
         let intake = Intake {
@@ -51,6 +67,8 @@ impl Rig {
             clients: Arc::clone(&stores.clients),
             guarantee: Arc::clone(&stores.guarantee),
             reference: Arc::clone(&stores.reference),
+            archive: Arc::clone(&stores.archive),
+            actions: Arc::clone(actions) as Arc<dyn Actions>,
             clock: Arc::clone(&time),
             key: Arc::clone(&key),
             limits: IntakeLimits {
@@ -59,6 +77,13 @@ impl Rig {
                 msg_ids_outstanding_max: 200,
                 msg_id_ttl_ms: 3_600_000,
             },
+        };
+        let operator = Operator {
+            workflows: Arc::clone(&workflows),
+            guarantee: Arc::clone(&stores.guarantee),
+            reference: Arc::clone(&stores.reference),
+            actions: Arc::clone(actions) as Arc<dyn Actions>,
+            clock: Arc::clone(&time),
         };
         let controller = Controller {
             workflows,
@@ -70,15 +95,16 @@ impl Rig {
             clock: time,
             key,
         };
-        Self { stores, intake, controller, actions: Arc::clone(actions), clock: Arc::clone(clock) }
+        let (actions, clock) = (Arc::clone(actions), Arc::clone(clock));
+        Self { stores, intake, controller, operator, actions, clock }
     }
 
-    /// Registers the client `acme`, whose signer is [`CLIENT_KEY`].
+    /// Registers the clients `acme`, whose signer is [`CLIENT_KEY`], and `board`.
     ///
     /// # Panics
     /// When the backend fails.
     pub async fn register(&self) {
-        register_acme(&self.stores).await;
+        register_clients(&self.stores).await;
     }
 
     /// A fresh Msg_ID for `acme`.
@@ -107,31 +133,145 @@ impl Rig {
         self.intake.submit(body.as_bytes()).await
     }
 
-    /// A ticket that is due now or, time jumping, later; none when all rest.
+    /// The time, in milliseconds since the epoch.
+    #[must_use]
+    pub fn clock_now(&self) -> u64 {
+        self.clock.now().as_millis()
+    }
+
+    /// A ticket that is at hand, or that the backend fetches without any time
+    /// passing; none when none is.
     ///
     /// # Panics
     /// When the feeder fails.
-    #[must_use]
-    pub fn lease(&self) -> Option<Lease> {
-        self.stores.feeder.lease().now_or_never().map(|lease| lease.expect("the feeder leases"))
+    pub async fn at_hand(&self) -> Option<Lease> {
+        // Ordered behind what the lease orders, so answered behind it.
+        let nobody = MsgId::from_bytes([0; 16]);
+        tokio::select! {
+            biased;
+            lease = self.stores.feeder.lease() => Some(lease.expect("the feeder leases")),
+            removed = self.stores.reference.remove(nobody) => {
+                removed.expect("nothing is removed");
+                None
+            }
+        }
     }
 
-    /// Moves messages until all rest.
+    /// A ticket that is due now or, time jumping, later; none when no message
+    /// moves any more by itself.
+    ///
+    /// # Panics
+    /// When the feeder fails, or has none though a message must move.
+    pub async fn lease(&self) -> Option<Lease> {
+        if let Some(lease) = self.at_hand().await {
+            return Some(lease);
+        }
+        if !self.moves().await {
+            return None;
+        }
+        let lease = tokio::time::timeout(PATIENCE, self.stores.feeder.lease()).await;
+        Some(lease.expect("a message that moves has a ticket").expect("the feeder leases"))
+    }
+
+    /// Whether a message is open that does not wait for a person.
+    async fn moves(&self) -> bool {
+        let guarantee = &self.stores.guarantee;
+        let open = guarantee.open(None, usize::MAX >> 1).await.expect("readable");
+        for id in open {
+            if let Found::Open(loaded) = guarantee.load(id).await.expect("readable")
+                && loaded.head.phase != Phase::Parked
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Moves messages until all rest, and lets the time pass that it takes.
     ///
     /// # Panics
     /// When the feeder fails.
     pub async fn run(&self) {
-        while let Some(lease) = self.lease() {
+        while let Some(lease) = self.lease().await {
             self.controller.handle(lease).await.expect("the turn ends");
         }
     }
+
+    /// Moves messages as far as they come without any time passing.
+    ///
+    /// # Panics
+    /// When the feeder fails.
+    pub async fn run_now(&self) {
+        self.clock.stand_still(true);
+        while let Some(lease) = self.at_hand().await {
+            self.controller.handle(lease).await.expect("the turn ends");
+        }
+        self.clock.stand_still(false);
+    }
+
+    /// What a message waits for as a signal names it: its state and subject.
+    ///
+    /// # Panics
+    /// When it is not open.
+    pub async fn subject(&self, id: MsgId) -> (MsgState, Digest) {
+        let loaded = match self.stores.guarantee.load(id).await.expect("readable") {
+            Found::Open(loaded) => loaded,
+            other => panic!("{id} is not open: {other:?}"),
+        };
+        let step = usize::try_from(loaded.head.step).expect("a place");
+        (loaded.head.state, loaded.records[step].hash)
+    }
+
+    /// The envelope of a signal about a message as it is now, by one of the board.
+    ///
+    /// # Panics
+    /// When the message is not open or no Msg_ID is issued.
+    pub async fn signal_envelope(&self, id: MsgId, name: &str, member: usize) -> String {
+        let (state, subject) = self.subject(id).await;
+        let own = self.intake.issue(&board(), 1).await.expect("an id is issued").msg_ids[0];
+        signal_envelope(own, id, name, &state, subject, member)
+    }
+
+    /// Gives a message a signal about it as it is now.
+    ///
+    /// # Errors
+    /// As [`Intake::signal`].
+    pub async fn signal(
+        &self,
+        id: MsgId,
+        name: &str,
+        member: usize,
+    ) -> Result<Receipt, IntakeError> {
+        let body = self.signal_envelope(id, name, member).await;
+        self.intake.signal(id, &name.parse().expect("a name"), body.as_bytes()).await
+    }
 }
 
-/// Registers the client `acme`, whose signer is [`CLIENT_KEY`].
+/// The envelope of a signal with all that it is bound to.
+#[must_use]
+pub fn signal_envelope(
+    own: MsgId,
+    id: MsgId,
+    name: &str,
+    state: &MsgState,
+    subject: Digest,
+    member: usize,
+) -> String {
+    let text = json!({
+        "msg_id": own, "msg_type": "signal", "client_id": "board",
+        "creation_date": "2026-11-23T10:00:00Z",
+        "payload": {"signal": name, "msg_id": id, "msg_state": state, "subject": subject},
+    })
+    .to_string();
+    let signature = board_key(member).sign_text(&text);
+    json!({"scheme": "eip191", "message": text, "signature": signature}).to_string()
+}
+
+/// Registers the clients `acme`, whose signer is [`CLIENT_KEY`], and `board`.
 ///
 /// # Panics
 /// When the backend fails.
-pub async fn register_acme(stores: &Stores) {
+pub async fn register_clients(stores: &Stores) {
     let client = Client {
         client_id: acme(),
         signers: [client_key().address()].into(),
@@ -139,6 +279,31 @@ pub async fn register_acme(stores: &Stores) {
         msg_ids_outstanding_max: None,
     };
     stores.clients.put(client).await.expect("the client is put");
+    let board = Client {
+        client_id: board(),
+        signers: (0..BOARD_KEYS.len()).map(|member| board_key(member).address()).collect(),
+        msg_types: ["signal".parse().expect("a name")].into(),
+        msg_ids_outstanding_max: None,
+    };
+    stores.clients.put(board).await.expect("the client is put");
+}
+
+/// The name of those who give signals.
+///
+/// # Panics
+/// Never.
+#[must_use]
+pub fn board() -> ClientId {
+    "board".parse().expect("a name")
+}
+
+/// The key of one of the board.
+///
+/// # Panics
+/// When there are not so many.
+#[must_use]
+pub fn board_key(member: usize) -> PrivateKey {
+    BOARD_KEYS[member].parse().expect("a key")
 }
 
 /// The client's name.

@@ -6,16 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use surety_core::machine::{Advance, Call, Ran};
+use surety_core::message::Message;
 use surety_core::module::{Manifest, Module};
 use surety_core::ports::{Actions, Fault};
 use surety_core::record::{Failure, FailureKind};
-use surety_core::types::{Digest, MsgId, Seq};
+use surety_core::refusal::Finding;
+use surety_core::types::{Digest, MsgId, Seq, Time};
 use surety_core::workflow::ModuleSpec;
 
 /// The workflow that the scripted actions are for: `begin` → `middle` → `done`,
-/// with `refused` and `failed` beside it.
+/// with `refused` and `failed` beside it; and on the way that `first` scripts as
+/// `small`, `large` or `unsized` a choice, and for large ones an approval by two.
 #[must_use]
 pub fn workflow(version: u32) -> String {
+    let board = "['0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC', '0x90F79bf6EB2c4f870365E785982E1f101E93b906']";
+    let of_board = format!("signal.signer in {board}");
     json!({
         "msg_type": "transfer", "version": version, "initial": "begin",
         "schema": {
@@ -29,12 +34,25 @@ pub fn workflow(version: u32) -> String {
             }}
         },
         "states": {
-            "begin": {"invoke": "first@^1", "targets": ["middle", "refused"],
+            "begin": {"invoke": "first@^1", "targets": ["middle", "refused", "sized"],
                 "retry": {"max_attempts": 3, "first_delay": "1s", "factor": 2, "delay_max": "1m"},
                 "on_failure": "failed"},
+            "sized": {"choose": [{"guard": "ext.n > 10", "target": "approval"}, {"target": "middle"}]},
+            "approval": {
+                "on": {
+                    "approve": {"guard": of_board, "quorum": 2, "target": "middle"},
+                    "deny": {"guard": of_board, "target": "refused"},
+                },
+                "after": [
+                    {"delay": "1h", "guard": "ext.n > 1000", "target": "refused"},
+                    {"delay": "30d", "target": "expired"},
+                ],
+                "cancel": "refused",
+            },
             "middle": {"invoke": "second@^1", "targets": ["done", "begin"],
                 "retry": {"max_attempts": 2, "first_delay": "1s"}, "on_failure": "failed"},
-            "done": {"final": true}, "refused": {"final": true}, "failed": {"parked": true}
+            "done": {"final": true}, "refused": {"final": true}, "expired": {"final": true},
+            "failed": {"parked": true, "redrive": ["begin"], "cancel": "refused"}
         }
     })
     .to_string()
@@ -64,7 +82,7 @@ impl Default for Scripted {
         };
         let second_reads = json!({"type": "object", "required": ["by"]});
         let modules = [
-            module("first", json!(true), &["middle", "refused"]),
+            module("first", json!(true), &["middle", "refused", "sized"]),
             module("second", second_reads, &["done", "begin"]),
         ];
         Self { modules: modules.into(), calls: Mutex::default() }
@@ -94,7 +112,7 @@ impl Scripted {
 impl Actions for Scripted {
     fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>> {
         let module = self.modules.get(spec.name.as_str())?;
-        let Manifest { name, version, .. } = &module.manifest;
+        let Manifest { name, version, .. } = &*module.manifest;
         spec.admits(name, version, module.digest).then(|| Arc::clone(module))
     }
 
@@ -126,6 +144,10 @@ impl Actions for Scripted {
             ("second", "ok") => advance("done", r#"{"by":"second"}"#),
             ("second", "back") => advance("begin", "{}"),
             ("first", "refuse") => advance("refused", "{}"),
+            ("first", "small") => advance("sized", r#"{"by":"first","n":1}"#),
+            ("first", "large") => advance("sized", r#"{"by":"first","n":100}"#),
+            ("first", "huge") => advance("sized", r#"{"by":"first","n":5000}"#),
+            ("first", "unsized") => advance("sized", r#"{"by":"first"}"#),
             ("first", "mute") => advance("middle", "{}"),
             (_, "undeclared") => advance("nowhere", "{}"),
             (_, "outside") => advance("middle", r#"{"else":1}"#),
@@ -137,5 +159,15 @@ impl Actions for Scripted {
             _ => fail(FailureKind::Permanent),
         };
         Ok(Ran { outcome, fuel: 7, engine: "scripted".into() })
+    }
+
+    /// No workflow here has a validator.
+    async fn validate(
+        &self,
+        _: &Module,
+        _: &Message,
+        _: Time,
+    ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
+        Ok(Ok(Vec::new()))
     }
 }

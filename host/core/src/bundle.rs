@@ -8,10 +8,10 @@ use thiserror::Error;
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::crypto::{PrivateKey, Signature};
-use crate::machine::Loaded;
+use crate::machine::{Loaded, Signal};
 use crate::message::Message;
 use crate::receipt::{Closing, Receipt};
-use crate::record::{Record, Sealed};
+use crate::record::{Cause, Record, Sealed};
 use crate::types::{Address, Digest, Seq};
 
 /// What a bundle's first field holds.
@@ -160,6 +160,7 @@ impl Bundle {
             let record = sealed.record().map_err(|e| bad(e.to_string()))?;
             self.check_link(&record, seq, link, records.last())
                 .map_err(|why| bad(why.to_owned()))?;
+            self.check_signal(&record).map_err(|why| bad(format!("its signal: {why}")))?;
             link = Digest::of(&sealed.bytes);
             records.push(record);
         }
@@ -167,6 +168,21 @@ impl Bundle {
             return Err(Unproven::Closing);
         }
         Ok(records)
+    }
+
+    /// A signal is in its record, and genuine; nothing else is in others.
+    fn check_signal(&self, record: &Record) -> Result<(), String> {
+        match (record.cause, &record.from) {
+            (Cause::Signal, Some(from)) => {
+                let step = usize::try_from(record.step).ok().and_then(|s| self.records.get(s));
+                let subject = step.ok_or("its step is not in the bundle")?;
+                Signal::verify(&record.signal, record.msg_id, from, Digest::of(&subject.bytes))
+            }
+            // A limit may stop a message at any move.
+            (Cause::Limit, _) => Ok(()),
+            _ if record.signal.is_empty() => Ok(()),
+            _ => Err("it is none that a signal made".to_owned()),
+        }
     }
 
     fn check_link(

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!  lease → load → decide ─ Run ──→ action → step → commit ─┐
+//!                    ├─── Fire ─→ timer  → step → commit ──┤
 //!                    ├─── Close → bundle → retire ─────────┤
-//!                    └─── Rest ────────────────────────────┴→ Reference → ack
+//!                    ├─── Rest ────────────────────────────┴→ Reference → ack
+//!                    └─── Later ────────────────────────────→ Reference → release
 //! ```
 //!
 //! A crash anywhere leaves the ticket. It comes again and takes the same path:
@@ -18,14 +20,15 @@ use futures_util::FutureExt as _;
 
 use crate::bundle::Bundle;
 use crate::crypto::PrivateKey;
-use crate::machine::{self, Decision, Loaded, Ran, Turn};
+use crate::machine::{self, Decision, Loaded, Ran, Step, Turn};
 use crate::ports::{
     Actions, Archive, Clock, CommitError, Fault, Feeder, Found, Guarantee, Lease, Reference,
     Settled,
 };
 use crate::projection::Projection;
 use crate::record::{Failure, FailureKind};
-use crate::types::{MsgId, Seq};
+use crate::settle::settle;
+use crate::types::{MsgId, Seq, Time};
 use crate::workflow::{Invoke, Workflow};
 use crate::workflows::Workflows;
 
@@ -61,6 +64,8 @@ pub struct Controller {
 enum Interrupted {
     /// Somebody else moved the message: read again.
     Overtaken,
+    /// Nothing is to be done before this time.
+    Later(Time),
     Fault(Fault),
 }
 
@@ -75,6 +80,8 @@ impl From<CommitError> for Interrupted {
         match e {
             CommitError::Conflict(_) => Self::Overtaken,
             CommitError::Fault(fault) => Self::Fault(fault),
+            // Only signals use one up, and they have no ticket.
+            CommitError::Id(e) => Self::Fault(Fault::Corrupt(e.to_string())),
         }
     }
 }
@@ -100,24 +107,27 @@ impl Controller {
         // A panic is a bug in the host. It must cost neither the worker nor the
         // ticket, and the message's neighbours nothing at all.
         let work = AssertUnwindSafe(self.work(ticket.msg_id, ticket.seq, loaded)).catch_unwind();
-        let delay = match work.await {
+        let ended = work.await;
+        let now = self.clock.now();
+        let again = match ended {
             Ok(Ok(Settled::All)) => return Ok(()),
             Ok(Ok(Settled::Truth)) => return self.feeder.acknowledge(lease).await,
-            Ok(Err(Interrupted::Overtaken)) => Duration::ZERO,
+            Ok(Err(Interrupted::Overtaken)) => now,
+            Ok(Err(Interrupted::Later(time))) => time,
             Ok(Err(Interrupted::Fault(fault @ Fault::Unavailable(_)))) => {
                 tracing::warn!(msg_id = %ticket.msg_id, seq = ticket.seq, %fault, "turn put off");
-                UNAVAILABLE_DELAY
+                now.after(UNAVAILABLE_DELAY)
             }
             Ok(Err(Interrupted::Fault(fault @ Fault::Corrupt(_)))) => {
                 tracing::error!(msg_id = %ticket.msg_id, seq = ticket.seq, %fault, "message cannot be read");
-                CORRUPT_DELAY
+                now.after(CORRUPT_DELAY)
             }
             Err(_) => {
                 tracing::error!(msg_id = %ticket.msg_id, seq = ticket.seq, "turn panicked");
-                CORRUPT_DELAY
+                now.after(CORRUPT_DELAY)
             }
         };
-        self.feeder.release(lease, self.clock.now().after(delay)).await
+        self.feeder.release(lease, again).await
     }
 
     async fn work(
@@ -146,8 +156,18 @@ impl Controller {
         let workflow = self.workflows.pinned(pinned).ok_or_else(|| {
             corrupt(&format!("is pinned to the workflow {pinned}, which is not here"))
         })?;
-        match machine::decide(&workflow, &loaded.head) {
+        let now = self.clock.now();
+        match machine::decide(&workflow, &loaded.head, now) {
             Some(Decision::Run(invoke)) => self.run(&workflow, invoke, &loaded).await,
+            Some(Decision::Fire) => {
+                let step = machine::timer(&workflow, &loaded, now);
+                let step = step.ok_or_else(|| corrupt("waits without a timer"))?;
+                self.settle(step).await
+            }
+            Some(Decision::Later(time)) => {
+                self.show(&Projection::of(&loaded)).await?;
+                Err(Interrupted::Later(time))
+            }
             Some(Decision::Close) => self.close(&loaded).await,
             Some(Decision::Rest) => self.show(&Projection::of(&loaded)).await,
             None => Err(corrupt("is in a state that its workflow does not have").into()),
@@ -173,12 +193,11 @@ impl Controller {
                 Ok(()) => self.actions.run(module, machine::call(loaded)).await?,
             },
         };
-        let step = turn.step(&ran, self.clock.now());
-        let projection = Projection::of(&step.loaded);
-        match self.guarantee.commit(step).await? {
-            Settled::All => Ok(Settled::All),
-            Settled::Truth => self.show(&projection).await,
-        }
+        self.settle(turn.step(&ran, self.clock.now())).await
+    }
+
+    async fn settle(&self, step: Step) -> Result<Settled, Interrupted> {
+        Ok(settle(&*self.guarantee, &*self.reference, step).await?)
     }
 
     async fn close(&self, loaded: &Loaded) -> Result<Settled, Interrupted> {

@@ -37,7 +37,9 @@ pub mod controller;
 pub mod ext;
 pub mod machine;
 pub mod module;
+pub mod operator;
 pub mod record;
+mod settle;
 
 pub mod bundle;
 pub mod codec;

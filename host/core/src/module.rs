@@ -1,5 +1,5 @@
-//! Action modules as the engine sees them: the manifest that travels inside the
-//! component, and a deployment of it with its settings.
+//! Modules as the engine sees them, actions and validators: the manifest that
+//! travels inside the component, and a deployment of it with its settings.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,6 +36,28 @@ pub struct ManifestLimits {
     pub wall_ms_max: Option<u64>,
 }
 
+/// The WIT world that a module implements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum World {
+    /// It moves messages.
+    #[serde(rename = "surety:action/action@1.0.0")]
+    Action,
+    /// It checks what is submitted.
+    #[serde(rename = "surety:action/validator@1.0.0")]
+    Validator,
+}
+
+impl World {
+    /// What a module of this world is called.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Action => "action",
+            Self::Validator => "validator",
+        }
+    }
+}
+
 /// What a module says of itself.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Manifest {
@@ -43,19 +65,28 @@ pub struct Manifest {
     pub name: ModuleName,
     /// Its version.
     pub version: Version,
+    /// What it implements.
+    pub world: World,
     /// One sentence for who deploys or reviews it.
     #[serde(default)]
     pub description: String,
-    /// JSON Schema of the Msg_Ext that it needs.
+    /// JSON Schema of the Msg_Ext that it needs; of a validator, which sees none,
+    /// the one that admits everything.
+    #[serde(default = "anything")]
     pub reads: Value,
     /// JSON Schema of the settings of its deployment.
     pub settings: Value,
     /// The states that it may return, each with the JSON Schema of the merge
-    /// patch (RFC 7396) that it returns with it.
+    /// patch (RFC 7396) that it returns with it; of a validator none.
+    #[serde(default)]
     pub returns: BTreeMap<MsgState, Value>,
     /// Limits below the host's.
     #[serde(default)]
     pub limits: ManifestLimits,
+}
+
+fn anything() -> Value {
+    Value::Bool(true)
 }
 
 impl Manifest {

@@ -10,10 +10,13 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::machine::{Call, Loaded, Ran, Step};
+use crate::machine::{Call, Loaded, Next, Ran, Step};
+use crate::message::Message;
 use crate::module::Module;
 use crate::projection::Projection;
 use crate::receipt::Receipt;
+use crate::record::Failure;
+use crate::refusal::Finding;
 use crate::types::{Address, ClientId, Digest, ModuleName, MsgId, MsgState, MsgType, Seq, Time};
 use crate::workflow::ModuleSpec;
 
@@ -69,19 +72,22 @@ pub struct Admission {
     /// The message in its initial state. Only [`crate::intake`] makes one, from
     /// a `Verified<Message>`.
     pub(crate) loaded: Loaded,
+    /// What follows.
+    pub(crate) next: Next,
 }
 
 impl Admission {
-    /// The message in its initial state.
+    /// The message with all its records, in its initial state or where choices
+    /// took it from there.
     #[must_use]
     pub fn loaded(&self) -> &Loaded {
         &self.loaded
     }
 
-    /// The same, by value.
+    /// The same with what follows, by value.
     #[must_use]
-    pub fn into_loaded(self) -> Loaded {
-        self.loaded
+    pub fn into_parts(self) -> (Loaded, Next) {
+        (self.loaded, self.next)
     }
 }
 
@@ -103,9 +109,9 @@ pub enum Admitted {
     Before(Arc<Receipt>),
 }
 
-/// Why a message was not admitted. Nothing was stored.
+/// Why a Msg_ID cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum AdmitError {
+pub enum IdRefused {
     /// The Msg_ID was never issued.
     #[error("the msg_id was never issued")]
     Unknown,
@@ -115,9 +121,17 @@ pub enum AdmitError {
     /// The Msg_ID's time is over.
     #[error("the msg_id expired at {0}")]
     Expired(Time),
-    /// The Msg_ID carries other content.
-    #[error("the msg_id carries other content")]
+    /// The Msg_ID carries other content, or a signal.
+    #[error("the msg_id was used before")]
     Used,
+}
+
+/// Why a message was not admitted. Nothing was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AdmitError {
+    /// Its Msg_ID cannot be used.
+    #[error(transparent)]
+    Id(#[from] IdRefused),
     /// The backend failed.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -140,6 +154,9 @@ pub enum CommitError {
     /// The message is not at the expected revision: somebody else was first.
     #[error("the message is not at revision {0}")]
     Conflict(Seq),
+    /// The Msg_ID that the step uses up cannot be used.
+    #[error(transparent)]
+    Id(#[from] IdRefused),
     /// The backend failed.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -159,11 +176,12 @@ pub trait Guarantee: Send + Sync {
     /// The message as last committed, and never older.
     async fn load(&self, msg_id: MsgId) -> Result<Found, Fault>;
 
-    /// If the message is at `step.expect()`: on return state, ext, record and
-    /// the next ticket are durable together; where the backend can, Reference
-    /// and the old ticket's acknowledgement too, and it says so. Else `Conflict`, and nothing
-    /// changed. Of any number of calls that expect one revision, one succeeds.
-    /// After `Unavailable` either may be the case.
+    /// If the message is at `step.expect`: on return state, ext, records, the
+    /// next ticket and the use of `step.uses` are durable together; where the
+    /// backend can, Reference and the old ticket's acknowledgement too, and it
+    /// says so. Else `Conflict`, and nothing changed. Of any number of calls that
+    /// expect one revision, one succeeds. After `Unavailable` either may be the
+    /// case.
     async fn commit(&self, step: Step) -> Result<Settled, CommitError>;
 
     /// If the message is at `seq`: on return the bundle is in the archive, never
@@ -178,6 +196,9 @@ pub trait Guarantee: Send + Sync {
 
     /// Open messages in the order of their ids, from behind `after`.
     async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault>;
+
+    /// How many open messages are pinned to each workflow, by its digest.
+    async fn pins(&self) -> Result<BTreeMap<Digest, u64>, Fault>;
 }
 
 /// A line of the feeder queue. A hint: whether there is work, the message says.
@@ -213,7 +234,7 @@ pub trait Feeder: Send + Sync {
     /// The ticket will not come again. May be forgotten in a crash.
     async fn acknowledge(&self, lease: Lease) -> Result<(), Fault>;
 
-    /// The ticket comes again, not before `at`.
+    /// The ticket comes again, not before `at`; or in a crash at once.
     async fn release(&self, lease: Lease, at: Time) -> Result<(), Fault>;
 }
 
@@ -226,6 +247,8 @@ pub struct Query {
     pub msg_type: Option<MsgType>,
     /// In this state.
     pub msg_state: Option<MsgState>,
+    /// Parked, or not.
+    pub parked: Option<bool>,
     /// Created at or after.
     pub created_from: Option<Time>,
     /// Created before.
@@ -354,19 +377,31 @@ pub trait Catalog: Send + Sync {
         text: Arc<str>,
     ) -> Result<(), DeployError>;
 
+    /// On return the workflow of this type and version is not there.
+    async fn remove_workflow(&self, msg_type: &MsgType, version: u32) -> Result<(), Fault>;
+
     /// The texts of all workflows.
     async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault>;
 }
 
-/// The sandboxed actions.
+/// The sandboxed modules: actions and validators.
 #[async_trait]
 pub trait Actions: Send + Sync {
     /// The best deployed module that fits: the highest version.
     fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>>;
 
-    /// Runs one call to its end. Whatever the module does, the host lives, and
-    /// the end is in [`Ran`]; a `Fault` is the host's own failure.
+    /// Runs one call of an action to its end. Whatever the module does, the host
+    /// lives, and the end is in [`Ran`]; a `Fault` is the host's own failure.
     async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault>;
+
+    /// Runs a validator on a message that would be accepted at `now`, within a
+    /// time that a submission can bear. Gives what it found, or how it failed.
+    async fn validate(
+        &self,
+        module: &Module,
+        message: &Message,
+        now: Time,
+    ) -> Result<Result<Vec<Finding>, Failure>, Fault>;
 }
 
 /// Time and chance. Nothing else in the engine knows either.

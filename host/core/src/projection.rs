@@ -35,6 +35,12 @@ pub struct Projection {
     pub parked: bool,
     /// How the last attempt failed, if it did.
     pub last_error: Option<Arc<str>>,
+    /// Of a message that is parked: how many attempts failed before.
+    pub attempts: Option<u32>,
+    /// Of a message that is parked: the module that failed, as `name@version`.
+    pub module: Option<Arc<str>>,
+    /// Of a message that waits: when its wait ends.
+    pub waits_until: Option<Time>,
     /// When the last transition was made.
     pub updated_at: Time,
 }
@@ -44,10 +50,17 @@ impl Projection {
     #[must_use]
     pub fn of(loaded: &Loaded) -> Self {
         let head = &loaded.head;
+        let parked = head.phase == Phase::Parked;
+        // The record that says how it failed; read only where it is shown.
+        let failed = loaded.records.last().filter(|_| parked).and_then(|r| r.record().ok());
+        let module = failed.as_ref().and_then(|record| record.module.as_ref());
         Self {
             is_final: head.phase == Phase::Final,
-            parked: head.phase == Phase::Parked,
+            parked,
             last_error: head.last_error.clone(),
+            attempts: failed.as_ref().map(|record| record.attempt),
+            module: module.map(|m| format!("{}@{}", m.name, m.version).into()),
+            waits_until: (head.phase == Phase::Waiting).then_some(head.due),
             ..Self::moving(&loaded.message, head.state.clone(), head.seq, head.updated_at)
         }
     }
@@ -77,6 +90,9 @@ impl Projection {
             is_final: false,
             parked: false,
             last_error: None,
+            attempts: None,
+            module: None,
+            waits_until: None,
             updated_at,
         }
     }

@@ -10,30 +10,48 @@ use semver::Version;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::types::{Digest, ModuleName, MsgId, MsgState, Seq, Time};
 
-/// Why a transition happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+macro_rules! causes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// Why a transition happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Cause { $($(#[$doc])* $variant,)* }
+
+        impl Cause {
+            const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Its name in records and history.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+causes! {
     /// The message was admitted.
-    Admission,
+    Admission = "admission",
     /// An action answered, or failed.
-    Action,
+    Action = "action",
+    /// A guard held.
+    Choice = "choice",
+    /// A signal was given.
+    Signal = "signal",
+    /// A wait was over.
+    Timer = "timer",
+    /// An operator moved a parked message.
+    Redrive = "redrive",
+    /// An operator cancelled it.
+    Cancel = "cancel",
+    /// An operator moved it to another version of its workflow.
+    Migration = "migration",
     /// The host stopped the message at one of its limits.
-    Limit,
+    Limit = "limit",
 }
 
 impl Cause {
-    /// Its name in records and history.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admission => "admission",
-            Self::Action => "action",
-            Self::Limit => "limit",
-        }
-    }
-
     fn parse(name: &str) -> Option<Self> {
-        [Self::Admission, Self::Action, Self::Limit].into_iter().find(|c| c.as_str() == name)
+        Self::ALL.iter().copied().find(|cause| cause.as_str() == name)
     }
 }
 
@@ -179,6 +197,8 @@ pub struct Record {
     pub fuel: u64,
     /// The engine that ran it, with its version; empty where none ran.
     pub engine: String,
+    /// The signal that was given, as a message's stored form; empty for none.
+    pub signal: Vec<u8>,
     /// The hash of the record before; at admission that of the signed text.
     pub prev: Digest,
 }
@@ -222,6 +242,7 @@ impl Record {
             .text(detail)
             .number(self.fuel)
             .text(&self.engine)
+            .bytes(&self.signal)
             .bytes(&self.prev.0)
             .finish();
         Sealed::from_bytes(self.seq, bytes.into())
@@ -256,6 +277,7 @@ impl Record {
             failure: decode_failure(&mut r)?,
             fuel: r.number("fuel")?,
             engine: r.text("engine")?.to_owned(),
+            signal: r.bytes()?.to_vec(),
             prev: Digest(r.array("prev")?),
         };
         r.finish()?;

@@ -132,6 +132,38 @@ codes! {
     MsgIdUsed = "msg_id_used",
     /// The client has as many unused Msg_IDs as it may.
     MsgIdCap = "msg_id_cap",
+    /// No state of the workflow waits for such a signal.
+    SignalUnknown = "signal_unknown",
+    /// The message does not wait for the signal yet.
+    SignalEarly = "signal_early",
+    /// The message does not wait for the signal any more.
+    SignalLate = "signal_late",
+    /// The signal approves something else.
+    SignalSubject = "signal_subject",
+    /// The signer has given the signal already.
+    SignalTwice = "signal_twice",
+    /// The signer may not give the signal.
+    SignalNotAllowed = "signal_not_allowed",
+    /// A guard gave no answer.
+    GuardFailed = "guard_failed",
+    /// A rule of the message type does not hold.
+    RuleBroken = "rule_broken",
+    /// A validator of the message type found something wrong.
+    ValidatorRefused = "validator_refused",
+    /// A validator of the message type came to no end.
+    ValidatorFailed = "validator_failed",
+    /// The message is not parked.
+    NotParked = "not_parked",
+    /// The workflow does not let a message be redriven to that state.
+    RedriveNotDeclared = "redrive_not_declared",
+    /// The workflow does not let a message be cancelled in its state.
+    CancelNotDeclared = "cancel_not_declared",
+    /// The message cannot move to that version of its workflow.
+    MigrationRefused = "migration_refused",
+    /// Messages are still pinned to the workflow, or it admits new ones.
+    WorkflowPinned = "workflow_pinned",
+    /// There is no such workflow.
+    WorkflowUnknown = "workflow_unknown",
     /// A workflow that is not of its schema or contradicts itself.
     WorkflowInvalid = "workflow_invalid",
     /// This version of the workflow is deployed with other content.

@@ -29,6 +29,10 @@ schema!(
     message, "message.schema.json"
 );
 schema!(
+    /// The text of a signal.
+    signal, "signal.schema.json"
+);
+schema!(
     /// A workflow as it is deployed.
     workflow, "workflow.schema.json"
 );

@@ -2,8 +2,8 @@
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::ext::MsgExt;
-use crate::machine::{Head, Phase};
-use crate::types::{Digest, Time};
+use crate::machine::{Given, Head, Phase};
+use crate::types::{Address, Digest, Time};
 
 impl Phase {
     fn number(self) -> u64 {
@@ -11,6 +11,7 @@ impl Phase {
             Self::Running => 0,
             Self::Parked => 1,
             Self::Final => 2,
+            Self::Waiting => 3,
         }
     }
 }
@@ -19,7 +20,7 @@ impl Head {
     /// The stored form.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        Writer::new()
+        let mut writer = Writer::new()
             .number(self.seq)
             .text(self.state.as_str())
             .number(self.phase.number())
@@ -31,7 +32,25 @@ impl Head {
             .bytes(&self.link.0)
             .number(self.updated_at.as_millis())
             .text(self.last_error.as_deref().unwrap_or_default())
-            .finish()
+            .number(self.given.len() as u64);
+        for Given { name, signer } in &self.given {
+            writer = writer.text(name.as_str()).bytes(&signer.0);
+        }
+        writer.finish()
+    }
+
+    /// The pinned workflow, read from the stored form alone: for counting many.
+    ///
+    /// # Errors
+    /// When the bytes are not what [`Head::encode`] writes.
+    pub fn workflow_of(stored: &[u8]) -> Result<Digest, DecodeError> {
+        /// The fields before it, in the order of [`Head::encode`].
+        const BEFORE: usize = 7;
+        let mut r = Reader::new(stored)?;
+        for _ in 0..BEFORE {
+            r.bytes()?;
+        }
+        r.array("workflow").map(Digest)
     }
 
     /// Reads the stored form.
@@ -40,13 +59,14 @@ impl Head {
     /// When the bytes are not what [`Head::encode`] writes.
     pub fn decode(stored: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(stored)?;
-        let head = Self {
+        let mut head = Self {
             seq: r.number("seq")?,
             state: r.text("state")?.parse().map_err(|_| DecodeError::Field("state"))?,
             phase: match r.number("phase")? {
                 0 => Phase::Running,
                 1 => Phase::Parked,
                 2 => Phase::Final,
+                3 => Phase::Waiting,
                 _ => return Err(DecodeError::Field("phase")),
             },
             step: r.number("step")?,
@@ -58,7 +78,12 @@ impl Head {
             link: Digest(r.array("link")?),
             updated_at: Time::from_millis(r.number("updated_at")?),
             last_error: Some(r.text("last_error")?).filter(|e| !e.is_empty()).map(Into::into),
+            given: Vec::new(),
         };
+        for _ in 0..r.number("given")? {
+            let name = r.text("given")?.parse().map_err(|_| DecodeError::Field("given"))?;
+            head.given.push(Given { name, signer: Address(r.array("signer")?) });
+        }
         r.finish()?;
         Ok(head)
     }

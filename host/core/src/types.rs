@@ -290,6 +290,13 @@ impl Time {
         let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         Self::from_millis(self.0.saturating_add(millis))
     }
+
+    /// This much earlier, at most back to the epoch.
+    #[must_use]
+    pub fn before(self, span: std::time::Duration) -> Self {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
 }
 
 impl FromStr for Time {

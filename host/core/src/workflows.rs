@@ -19,8 +19,7 @@ struct Known {
 
 impl Workflows {
     /// Takes a workflow in. It admits new messages if its version is the highest.
-    pub fn add(&self, workflow: Workflow) {
-        let workflow = Arc::new(workflow);
+    pub fn add(&self, workflow: Arc<Workflow>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         known.by_digest.insert(workflow.digest, Arc::clone(&workflow));
         let newest =
@@ -28,6 +27,15 @@ impl Workflows {
         if workflow.version > newest.version {
             *newest = workflow;
         }
+    }
+
+    /// Takes a workflow out, unless it admits new messages.
+    pub fn remove(&self, digest: Digest) -> Option<Arc<Workflow>> {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.newest.values().any(|workflow| workflow.digest == digest) {
+            return None;
+        }
+        known.by_digest.remove(&digest)
     }
 
     /// The one that a message is pinned to.

@@ -1,15 +1,22 @@
-//! One call: a fresh instance, from its first instruction to an end that is
-//! always one of those in [`Ran`].
+//! One call of an action or a validator: a fresh instance, from its first
+//! instruction to an end that is always an answer or a failure.
 
 use std::sync::Arc;
 
 use surety_core::machine::{Advance, Call, Ran};
-use surety_core::module::Module;
+use surety_core::message::Message;
+use surety_core::module::{Module, World};
 use surety_core::ports::Fault;
 use surety_core::record::{Failure, FailureKind};
+use surety_core::refusal::Finding;
+use surety_core::schema::FINDINGS_MAX;
+use surety_core::text::line;
+use surety_core::types::Time;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
+use crate::bindings::validator::ValidatorPre;
+use crate::bindings::validator::surety::action::validation::{Finding as Found, Submission};
 use crate::bindings::{Action, ActionPre, Failure as GuestFailure, surety::action::types};
 use crate::engine::{ENGINE, TICK_MS};
 use crate::guest::{Guest, TooManyCalls};
@@ -19,42 +26,54 @@ use crate::meter::HostMemory;
 /// What wasmtime says when a guest hands over more than [`Limits::output_bytes_max`].
 const OUTPUT_LIMIT: &str = "fuel allocated for hostcalls has been exhausted";
 
+/// The longest pointer or detail of a validator's finding, in bytes.
+const FINDING_BYTES_MAX: usize = 512;
+
 /// A module that is ready to be called.
 pub(crate) struct Compiled {
-    pre: ActionPre<Guest>,
+    pre: Pre,
     /// Its name and version, for the log.
     label: Arc<str>,
     limits: Limits,
     engine_name: Arc<str>,
 }
 
+/// A linked component, by what it implements.
+enum Pre {
+    Action(ActionPre<Guest>),
+    Validator(ValidatorPre<Guest>),
+}
+
 impl Compiled {
     /// Links a component to what it may call.
     pub(crate) fn link(
         component: &wasmtime::component::Component,
+        world: World,
         label: Arc<str>,
         limits: Limits,
     ) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(component.engine());
+        // Both worlds import the same.
         Action::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-        let pre = ActionPre::new(linker.instantiate_pre(component)?)?;
+        let linked = linker.instantiate_pre(component)?;
+        let pre = match world {
+            World::Action => Pre::Action(ActionPre::new(linked)?),
+            World::Validator => Pre::Validator(ValidatorPre::new(linked)?),
+        };
         let engine_name = format!("{} {}", ENGINE.0, ENGINE.1).into();
         Ok(Self { pre, label, limits, engine_name })
     }
 
-    /// Runs one call. A `Fault` is the host's own failure.
+    /// Runs one call of an action. A `Fault` is the host's own failure.
     pub(crate) async fn run(&self, module: &Module, call: &Call) -> Result<Ran, Fault> {
-        let mut store = self.store(call).map_err(host_failure)?;
-        let (msg_id, signer) = (call.message.msg_id.to_string(), call.message.signer.to_string());
+        let Pre::Action(pre) = &self.pre else {
+            let failure = Failure::new(FailureKind::Missing, "the module is a validator");
+            return Ok(self.ran(Err(failure), 0));
+        };
+        let mut store = self.store(&call.message).map_err(host_failure)?;
+        let message = Lent::of(&call.message);
         let given = types::Call {
-            message: types::Message {
-                msg_id: &msg_id,
-                msg_type: call.message.msg_type.as_str(),
-                client_id: call.message.client_id.as_str(),
-                creation_date: &call.message.creation_date,
-                signer: &signer,
-                text: &call.message.text,
-            },
+            message: message.lend(),
             state: call.state.as_str(),
             seq: call.seq,
             step: call.step,
@@ -63,30 +82,78 @@ impl Compiled {
             ext: &call.ext,
             settings: &module.settings,
         };
-        let outcome = match self.pre.instantiate_async(&mut store).await {
+        let ended = match pre.instantiate_async(&mut store).await {
             Ok(action) => {
                 let answer = action.call_run(&mut store, given).await;
-                answer.map_err(|error| self.failure(&error, &store, Phase::Running))
+                answer.map_err(|error| (error, Phase::Running))
             }
-            Err(error) => Err(self.failure(&error, &store, Phase::Starting)),
+            Err(error) => Err((error, Phase::Starting)),
         };
+        let answer = self.end(ended, &store)?;
+        let outcome = answer.and_then(|answer| answer.map(taken).map_err(reason));
+        Ok(self.ran(outcome, self.fuel(&store)))
+    }
+
+    /// Runs a validator on a message.
+    pub(crate) async fn validate(
+        &self,
+        module: &Module,
+        message: &Message,
+        now: Time,
+    ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
+        let Pre::Validator(pre) = &self.pre else {
+            return Ok(Err(Failure::new(FailureKind::Missing, "the module is an action")));
+        };
+        let mut store = self.store(message).map_err(host_failure)?;
+        let lent = Lent::of(message);
+        let given = Submission {
+            message: lent.lend(),
+            now_ms: now.as_millis(),
+            settings: &module.settings,
+        };
+        let ended = match pre.instantiate_async(&mut store).await {
+            Ok(validator) => {
+                let answer = validator.call_validate(&mut store, given).await;
+                answer.map_err(|error| (error, Phase::Running))
+            }
+            Err(error) => Err((error, Phase::Starting)),
+        };
+        let answer = self.end(ended, &store)?;
+        Ok(answer.map(|found| found.into_iter().take(FINDINGS_MAX).map(finding).collect()))
+    }
+
+    fn ran(&self, outcome: Result<Advance, Failure>, fuel: u64) -> Ran {
+        Ran { outcome, fuel, engine: Arc::clone(&self.engine_name) }
+    }
+
+    /// What a call used. After a trap or a timeout a lower bound: the engine
+    /// counts in a register and writes it down at calls and returns.
+    fn fuel(&self, store: &Store<Guest>) -> u64 {
+        self.limits.fuel_max.saturating_sub(store.get_fuel().unwrap_or(0))
+    }
+
+    /// Whatever ended a call: an answer, the guest's failure, or the host's.
+    fn end<T>(
+        &self,
+        ended: Result<T, (wasmtime::Error, Phase)>,
+        store: &Store<Guest>,
+    ) -> Result<Result<T, Failure>, Fault> {
         store.data().finish_log();
-        // After a trap or a timeout a lower bound: the engine counts in a register
-        // and writes it down at calls and returns.
-        let fuel = self.limits.fuel_max.saturating_sub(store.get_fuel().unwrap_or(0));
-        let outcome = match outcome {
-            Ok(answer) => answer.map(taken).map_err(reason),
-            Err(Stopped::Guest(failure)) => Err(failure),
-            Err(Stopped::Host(fault)) => return Err(fault),
-        };
-        Ok(Ran { outcome, fuel, engine: Arc::clone(&self.engine_name) })
+        match ended.map_err(|(error, phase)| self.failure(&error, store, phase)) {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(Stopped::Guest(failure)) => Ok(Err(failure)),
+            Err(Stopped::Host(fault)) => Err(fault),
+        }
     }
 
     /// A store with all limits in force.
-    fn store(&self, call: &Call) -> wasmtime::Result<Store<Guest>> {
-        let engine: &Engine = self.pre.engine();
+    fn store(&self, message: &Message) -> wasmtime::Result<Store<Guest>> {
+        let engine: &Engine = match &self.pre {
+            Pre::Action(pre) => pre.engine(),
+            Pre::Validator(pre) => pre.engine(),
+        };
         let limits = self.limits;
-        let guest = Guest::new(&self.label, call.message.msg_id, limits);
+        let guest = Guest::new(&self.label, message.msg_id, limits);
         let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.meter);
         store.set_fuel(limits.fuel_max)?;
@@ -148,6 +215,31 @@ impl Compiled {
     }
 }
 
+/// What a message's record in WIT borrows from.
+struct Lent<'a> {
+    message: &'a Message,
+    msg_id: String,
+    signer: String,
+}
+
+impl<'a> Lent<'a> {
+    fn of(message: &'a Message) -> Self {
+        Self { message, msg_id: message.msg_id.to_string(), signer: message.signer.to_string() }
+    }
+
+    fn lend(&self) -> types::Message<'_> {
+        let Self { message, msg_id, signer } = self;
+        types::Message {
+            msg_id,
+            msg_type: message.msg_type.as_str(),
+            client_id: message.client_id.as_str(),
+            creation_date: &message.creation_date,
+            signer,
+            text: &message.text,
+        }
+    }
+}
+
 /// How far an instance had come.
 #[derive(Clone, Copy)]
 enum Phase {
@@ -179,4 +271,10 @@ fn reason(failure: GuestFailure) -> Failure {
         GuestFailure::Transient(reason) => Failure::new(FailureKind::Transient, reason),
         GuestFailure::Permanent(reason) => Failure::new(FailureKind::Permanent, reason),
     }
+}
+
+/// What a validator says, as lines that a client may see.
+fn finding(found: Found) -> Finding {
+    let Found { pointer, detail } = found;
+    Finding { pointer: line(&pointer, FINDING_BYTES_MAX), detail: line(&detail, FINDING_BYTES_MAX) }
 }

@@ -1,6 +1,6 @@
 //! What a component is, found out without compiling or running it.
 
-use surety_core::module::{MANIFEST_SECTION, Manifest};
+use surety_core::module::{MANIFEST_SECTION, Manifest, World};
 use surety_core::refusal::{Code, Finding, Refusal};
 use surety_core::types::Digest;
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
@@ -9,7 +9,7 @@ use wasmparser::{Parser, Payload, Validator};
 
 use crate::engine;
 use crate::limits::Limits;
-use crate::shape::{self, LOG_WRITE, RUN};
+use crate::shape::{self, LOG_WRITE, RUN, VALIDATE};
 
 /// Components and modules inside each other. A composed action has two levels.
 const NESTING_MAX: usize = 16;
@@ -24,9 +24,7 @@ const LOG: &str = "surety:action/log@1.0.0";
 
 /// Types only; nothing can be called there.
 const TYPES: &str = "surety:action/types@1.0.0";
-
-/// The export that every action has.
-const EXPORT: &str = "run";
+const VALIDATION: &str = "surety:action/validation@1.0.0";
 
 /// A component that can be deployed.
 #[derive(Debug, Clone)]
@@ -40,8 +38,8 @@ pub struct Inspected {
 /// Reads a component, without compiling or running anything of it.
 ///
 /// # Errors
-/// `module_invalid` when it is too large, no valid component, not of the world
-/// `action`, or without a valid manifest; `module_import` with all imports that
+/// `module_invalid` when it is too large, no valid component, without a valid
+/// manifest, or not of the world that the manifest names; `module_import` with all imports that
 /// an action may not have. The manifest's own refusals.
 pub fn inspect(component: &[u8], limits: &Limits) -> Result<Inspected, Refusal> {
     check_form(component, limits)?;
@@ -49,7 +47,6 @@ pub fn inspect(component: &[u8], limits: &Limits) -> Result<Inspected, Refusal> 
     let outline = outline(component)?;
     let types = validator.validate_all(component).map_err(malformed)?;
     check_imports(types.as_ref(), &outline.imports)?;
-    check_export(types.as_ref())?;
     let [section] = outline.manifests[..] else {
         let detail = format!(
             "the component has {} sections `{MANIFEST_SECTION}`; it must have one",
@@ -57,7 +54,9 @@ pub fn inspect(component: &[u8], limits: &Limits) -> Result<Inspected, Refusal> 
         );
         return Err(invalid(detail));
     };
-    Ok(Inspected { manifest: Manifest::parse(section)?, digest: Digest::of(component) })
+    let manifest = Manifest::parse(section)?;
+    check_export(types.as_ref(), manifest.world)?;
+    Ok(Inspected { manifest, digest: Digest::of(component) })
 }
 
 fn invalid(detail: impl Into<String>) -> Refusal {
@@ -134,7 +133,9 @@ fn check_imports(types: TypesRef<'_>, imports: &[&str]) -> Result<(), Refusal> {
     for &name in imports {
         let item = types.component_item_for_import(name);
         let instance = match item.map(|item| item.ty) {
-            Some(ComponentEntityType::Instance(id)) if [LOG, TYPES].contains(&name) => &types[id],
+            Some(ComponentEntityType::Instance(id)) if [LOG, TYPES, VALIDATION].contains(&name) => {
+                &types[id]
+            }
             Some(ty) if is_data(&ty) => continue,
             _ => {
                 refuse(name, FORBIDDEN);
@@ -169,14 +170,27 @@ fn is_data(ty: &ComponentEntityType) -> bool {
     matches!(ty, ComponentEntityType::Type { referenced: Defined(_), .. })
 }
 
-/// `run` is there, and what the world says.
-fn check_export(types: TypesRef<'_>) -> Result<(), Refusal> {
-    let Some(item) = types.component_item_for_export(EXPORT) else {
-        return Err(invalid(format!("the component does not export `{EXPORT}`")));
+/// What the world's function is called, and what it is.
+fn export(world: World) -> (&'static str, &'static str) {
+    match world {
+        World::Action => ("run", RUN),
+        World::Validator => ("validate", VALIDATE),
+    }
+}
+
+/// The function is there, and what the world says.
+fn check_export(types: TypesRef<'_>, world: World) -> Result<(), Refusal> {
+    let (export, wanted) = export(world);
+    let Some(item) = types.component_item_for_export(export) else {
+        let world = world.as_str();
+        let detail = format!(
+            "the component does not export `{export}`, as a module of the world `{world}` does"
+        );
+        return Err(invalid(detail));
     };
     let shape = shape::entity(types, &item.ty);
-    if shape != RUN {
-        let detail = format!("the export `{EXPORT}` is {shape}; it must be {RUN}");
+    if shape != wanted {
+        let detail = format!("the export `{export}` is {shape}; it must be {wanted}");
         return Err(invalid(detail));
     }
     Ok(())

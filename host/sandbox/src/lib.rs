@@ -34,12 +34,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use surety_core::machine::{Call, Ran};
+use surety_core::message::Message;
 use surety_core::module::Module;
 use surety_core::ports::{Actions, Deployment, Fault};
-use surety_core::refusal::{Code, Refusal};
+use surety_core::record::Failure;
+use surety_core::refusal::{Code, Finding, Refusal};
+use surety_core::types::Time;
 use surety_core::workflow::ModuleSpec;
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::cache::Cache;
 use crate::call::Compiled;
@@ -159,8 +162,9 @@ impl Sandbox {
     fn compile(&self, module: &Module, component: &[u8]) -> wasmtime::Result<Arc<Compiled>> {
         let component = self.cache.compile(module.digest, component)?;
         let label = format!("{}@{}", module.manifest.name, module.manifest.version);
-        let limits = self.limits.lowered(&module.manifest.limits);
-        Ok(Arc::new(Compiled::link(&component, label.into(), limits)?))
+        let world = module.manifest.world;
+        let limits = self.limits.of_world(world).lowered(&module.manifest.limits);
+        Ok(Arc::new(Compiled::link(&component, world, label.into(), limits)?))
     }
 
     /// All deployed modules, by name and version.
@@ -177,12 +181,29 @@ impl Actions for Sandbox {
     }
 
     async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault> {
+        let (compiled, _turn) = self.turn(module).await?;
+        compiled.run(module, &call).await
+    }
+
+    async fn validate(
+        &self,
+        module: &Module,
+        message: &Message,
+        now: Time,
+    ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
+        let (compiled, _turn) = self.turn(module).await?;
+        compiled.validate(module, message, now).await
+    }
+}
+
+impl Sandbox {
+    /// What runs a module, with the leave to do so.
+    async fn turn(&self, module: &Module) -> Result<(Arc<Compiled>, SemaphorePermit<'_>), Fault> {
         let compiled = self
             .registry
             .compiled(module.digest)
             .ok_or_else(|| Fault::Unavailable(format!("{module:?} is not deployed any more")))?;
-        let turn = self.turns.acquire().await;
-        let _turn = turn.map_err(|e| Fault::Unavailable(e.to_string()))?;
-        compiled.run(module, &call).await
+        let turn = self.turns.acquire().await.map_err(|e| Fault::Unavailable(e.to_string()))?;
+        Ok((compiled, turn))
     }
 }

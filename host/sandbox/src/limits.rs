@@ -2,7 +2,7 @@
 //! switched off.
 
 use serde::{Deserialize, Serialize};
-use surety_core::module::ManifestLimits;
+use surety_core::module::{ManifestLimits, World};
 use thiserror::Error;
 
 /// What a component, an instance and a call may use. A module's manifest can
@@ -29,6 +29,10 @@ pub struct Limits {
     /// Milliseconds of a call, counted while it has a processor, so that a
     /// looping neighbour does not use up the time of others.
     pub wall_ms_max: u64,
+    /// Fuel of a validator's call, which a submission waits for.
+    pub validator_fuel_max: u64,
+    /// Milliseconds of a validator's call.
+    pub validator_wall_ms_max: u64,
     /// The guest's call stack, in bytes.
     pub stack_bytes_max: usize,
     /// What the guest hands to the host at once, in bytes: its answer (state,
@@ -64,6 +68,9 @@ impl Default for Limits {
             // Above what the fuel lasts for, so that what stops is the fuel,
             // which reproduces, and not the clock, which does not.
             wall_ms_max: 5_000,
+            // Some ten milliseconds, and 50 times what the demo's validator uses.
+            validator_fuel_max: 20_000_000,
+            validator_wall_ms_max: 250,
             // wasmtime's own default; a few thousand frames.
             stack_bytes_max: 512 << 10,
             // Twice the largest Msg_Ext, so that its limit speaks first.
@@ -121,6 +128,8 @@ impl Limits {
             ("core_instances_max", self.core_instances_max.into(), 1, FORMAT_ITEMS),
             ("fuel_max", self.fuel_max, 1, AMOUNT),
             ("wall_ms_max", self.wall_ms_max, 1, AMOUNT),
+            ("validator_fuel_max", self.validator_fuel_max, 1, AMOUNT),
+            ("validator_wall_ms_max", self.validator_wall_ms_max, 1, AMOUNT),
             ("stack_bytes_max", self.stack_bytes_max as u64, PAGE_BYTES, STACK_BYTES),
             ("output_bytes_max", self.output_bytes_max as u64, 1, MEMORY_BYTES),
             ("log_lines_max", self.log_lines_max.into(), 0, AMOUNT),
@@ -137,6 +146,18 @@ impl Limits {
         match ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
             Some((name, value, least, most)) => Err(LimitError { name, value, least, most }),
             None => Ok(()),
+        }
+    }
+
+    /// The limits of modules of a world.
+    pub(crate) fn of_world(self, world: World) -> Self {
+        match world {
+            World::Action => self,
+            World::Validator => Self {
+                fuel_max: self.fuel_max.min(self.validator_fuel_max),
+                wall_ms_max: self.wall_ms_max.min(self.validator_wall_ms_max),
+                ..self
+            },
         }
     }
 

@@ -19,6 +19,11 @@ pub(crate) const RUN: &str = "func(call: record { message: record { msg-id: stri
     -> result<record { state: string, ext-patch: string, note: option<string> }, \
     variant { transient(string), permanent(string) }>";
 
+/// What `validate` of the world `validator` is.
+pub(crate) const VALIDATE: &str = "func(submission: record { message: record { msg-id: string, \
+    msg-type: string, client-id: string, creation-date: string, signer: string, text: string }, \
+    now-ms: u64, settings: string }) -> list<record { pointer: string, detail: string }>";
+
 /// What `write` of the interface `log` is.
 pub(crate) const LOG_WRITE: &str = "func(level: enum { debug, info, warn, error }, text: string)";
 

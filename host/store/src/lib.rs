@@ -29,9 +29,9 @@ pub enum OpenError {
     /// Another process has it open.
     #[error("the data folder {0:?} is in use by another process; stop that one first")]
     Locked(PathBuf),
-    /// A newer version of surety wrote it.
-    #[error("the data in {0:?} has version {1}, this host reads up to {2}; use a newer surety")]
-    Newer(PathBuf, i64, i64),
+    /// Another version of surety wrote it.
+    #[error("the data in {0:?} has version {1}, this host reads {2}; use the surety that wrote it")]
+    OtherVersion(PathBuf, i64, i64),
     /// The folder cannot be used.
     #[error("the data folder {0:?} cannot be used: {1}")]
     Io(PathBuf, #[source] std::io::Error),

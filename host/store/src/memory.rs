@@ -7,21 +7,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use surety_core::bundle::Bundle;
 use surety_core::machine::{Loaded, Next, Step};
+use surety_core::message::Message;
 use surety_core::ports::{
     Admission, AdmitError, Admitted, Archive, Catalog, Client, Clients, Clock, CommitError,
-    DeployError, Deployment, Fault, Feeder, Found, Guarantee, Lease, Page, Query, Reference,
-    Reservation, ReserveError, Settled, Ticket,
+    DeployError, Deployment, Fault, Feeder, Found, Guarantee, IdRefused, Lease, Page, Query,
+    Reference, Reservation, ReserveError, Settled, Ticket,
 };
 use surety_core::projection::Projection;
 use surety_core::types::{ClientId, Digest, MsgId, MsgState, MsgType, Seq, Time};
 
-use crate::queue::Queue;
+use crate::queue::{Queue, Work};
 use crate::{Close, Stores};
 
 /// What would be on disk.
 #[derive(Default)]
 struct State {
-    ids: BTreeMap<MsgId, (ClientId, Time, bool)>,
+    ids: BTreeMap<MsgId, Issued>,
     open: BTreeMap<MsgId, Loaded>,
     tickets: HashMap<MsgId, (Seq, Time)>,
     archive: BTreeMap<MsgId, Vec<u8>>,
@@ -30,6 +31,41 @@ struct State {
     components: HashMap<Digest, Vec<u8>>,
     modules: Vec<Deployment>,
     workflows: BTreeMap<(MsgType, u32), Arc<str>>,
+}
+
+/// A Msg_ID that was issued.
+#[derive(Clone)]
+struct Issued {
+    client_id: ClientId,
+    expires_at: Time,
+    used: Option<UsedBy>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum UsedBy {
+    Message,
+    Signal,
+}
+
+impl State {
+    /// Whether a client may use a Msg_ID at a time; what used it, if it may not
+    /// any more.
+    fn free(&self, id: MsgId, client: &ClientId, at: Time) -> Result<Option<UsedBy>, IdRefused> {
+        let issued = self.ids.get(&id).ok_or(IdRefused::Unknown)?;
+        if issued.client_id != *client {
+            return Err(IdRefused::Foreign);
+        }
+        if issued.used.is_none() && issued.expires_at < at {
+            return Err(IdRefused::Expired(issued.expires_at));
+        }
+        Ok(issued.used)
+    }
+
+    fn use_up(&mut self, id: MsgId, by: UsedBy) {
+        if let Some(issued) = self.ids.get_mut(&id) {
+            issued.used = Some(by);
+        }
+    }
 }
 
 /// What a memory backend keeps, apart from the ports on it.
@@ -46,7 +82,7 @@ impl Memory {
     /// The ports on it, as after a start: open messages are ready to be leased.
     #[must_use]
     pub fn stores(&self, clock: Arc<dyn Clock>) -> Stores {
-        let queue = Queue::new(clock);
+        let queue = Arc::new(Queue::new(clock));
         for (&msg_id, &(seq, at)) in &self.lock().tickets {
             queue.push(Ticket { msg_id, seq }, at, 0, None);
         }
@@ -60,7 +96,7 @@ impl Memory {
 
 struct Backend {
     memory: Memory,
-    queue: Queue,
+    queue: Arc<Queue>,
 }
 
 impl Backend {
@@ -72,6 +108,13 @@ impl Backend {
         state.tickets.insert(ticket.msg_id, (ticket.seq, at));
         self.queue.push(ticket, at, 0, None);
     }
+
+    fn follow(&self, state: &mut State, loaded: &Loaded, next: Next) {
+        if let Next::Feed(at) = next {
+            let ticket = Ticket { msg_id: loaded.message.msg_id, seq: loaded.head.seq };
+            self.feed(state, ticket, at);
+        }
+    }
 }
 
 impl Close for Backend {
@@ -82,42 +125,44 @@ impl Close for Backend {
 impl Guarantee for Backend {
     async fn reserve(&self, r: Reservation) -> Result<(), ReserveError> {
         let mut state = self.state();
-        let unused = |(client, expires_at, used): &&(ClientId, Time, bool)| {
-            *client == r.client_id && !used && *expires_at >= r.now
+        let unused = |id: &&Issued| {
+            id.client_id == r.client_id && id.used.is_none() && id.expires_at >= r.now
         };
         let outstanding = state.ids.values().filter(unused).count() as u64;
         if outstanding + r.msg_ids.len() as u64 > u64::from(r.outstanding_max) {
             return Err(ReserveError::Cap { outstanding });
         }
         for id in r.msg_ids {
-            state.ids.insert(id, (r.client_id.clone(), r.expires_at, false));
+            let (client_id, expires_at) = (r.client_id.clone(), r.expires_at);
+            state.ids.insert(id, Issued { client_id, expires_at, used: None });
         }
         Ok(())
     }
 
     async fn admit(&self, admission: Admission) -> Result<Admitted, AdmitError> {
-        let loaded = admission.into_loaded();
-        let msg_id = loaded.message.msg_id;
+        let (loaded, next) = admission.into_parts();
+        let Message { msg_id, client_id, content_hash, .. } = &*loaded.message;
+        let msg_id = *msg_id;
         let mut state = self.state();
-        let (client, expires_at, used) =
-            state.ids.get(&msg_id).cloned().ok_or(AdmitError::Unknown)?;
-        if client != loaded.message.client_id {
-            return Err(AdmitError::Foreign);
+        match state.free(msg_id, client_id, loaded.receipt.accepted_at)? {
+            None => {}
+            Some(UsedBy::Signal) => return Err(IdRefused::Used.into()),
+            Some(UsedBy::Message) => {
+                let receipt = match (state.open.get(&msg_id), state.archive.get(&msg_id)) {
+                    (Some(open), _) => Arc::clone(&open.receipt),
+                    (None, Some(packed)) => Bundle::unpack(packed).map_err(Fault::from)?.receipt,
+                    (None, None) => return Err(Fault::Corrupt(format!("{msg_id} is lost")).into()),
+                };
+                let same = receipt.content_hash == *content_hash;
+                return if same {
+                    Ok(Admitted::Before(receipt))
+                } else {
+                    Err(IdRefused::Used.into())
+                };
+            }
         }
-        if used {
-            let receipt = match (state.open.get(&msg_id), state.archive.get(&msg_id)) {
-                (Some(open), _) => Arc::clone(&open.receipt),
-                (None, Some(packed)) => Bundle::unpack(packed).map_err(Fault::from)?.receipt,
-                (None, None) => return Err(Fault::Corrupt(format!("{msg_id} is lost")).into()),
-            };
-            let same = receipt.content_hash == loaded.message.content_hash;
-            return if same { Ok(Admitted::Before(receipt)) } else { Err(AdmitError::Used) };
-        }
-        if expires_at < loaded.receipt.accepted_at {
-            return Err(AdmitError::Expired(expires_at));
-        }
-        state.ids.insert(msg_id, (client, expires_at, true));
-        self.feed(&mut state, Ticket { msg_id, seq: loaded.head.seq }, loaded.head.due);
+        state.use_up(msg_id, UsedBy::Message);
+        self.follow(&mut state, &loaded, next);
         state.open.insert(msg_id, loaded);
         Ok(Admitted::Now(Settled::Truth))
     }
@@ -132,15 +177,21 @@ impl Guarantee for Backend {
     }
 
     async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
-        let (msg_id, expect) = (step.msg_id(), step.expect());
+        let (msg_id, expect) = (step.msg_id(), step.expect);
         let mut state = self.state();
+        if let Some(id) = &step.uses
+            && state.free(id.msg_id, &id.client_id, id.at)?.is_some()
+        {
+            return Err(IdRefused::Used.into());
+        }
         let current = state.open.get(&msg_id).map(|loaded| loaded.head.seq);
         if current != Some(expect) {
             return Err(CommitError::Conflict(expect));
         }
-        if let Next::Feed(at) = step.next {
-            self.feed(&mut state, Ticket { msg_id, seq: step.loaded.head.seq }, at);
+        if let Some(id) = &step.uses {
+            state.use_up(id.msg_id, UsedBy::Signal);
         }
+        self.follow(&mut state, &step.loaded, step.next);
         state.open.insert(msg_id, step.loaded);
         Ok(Settled::Truth)
     }
@@ -164,6 +215,14 @@ impl Guarantee for Backend {
     async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {
         Ok(behind(&self.state().open, after, limit))
     }
+
+    async fn pins(&self) -> Result<BTreeMap<Digest, u64>, Fault> {
+        let mut pins = BTreeMap::new();
+        for loaded in self.state().open.values() {
+            *pins.entry(loaded.head.workflow).or_default() += 1;
+        }
+        Ok(pins)
+    }
 }
 
 fn behind<T>(map: &BTreeMap<MsgId, T>, after: Option<MsgId>, limit: usize) -> Vec<MsgId> {
@@ -179,7 +238,12 @@ impl Feeder for Backend {
     }
 
     async fn lease(&self) -> Result<Lease, Fault> {
-        Ok(self.queue.lease().await)
+        loop {
+            // No ticket rests elsewhere: nothing is ever to be fetched.
+            if let Work::Lease(lease) = self.queue.work().await {
+                return Ok(lease);
+            }
+        }
     }
 
     async fn acknowledge(&self, lease: Lease) -> Result<(), Fault> {
@@ -219,6 +283,7 @@ impl Reference for Backend {
             query.client_id.as_ref().is_none_or(|c| *c == p.client_id)
                 && query.msg_type.as_ref().is_none_or(|t| *t == p.msg_type)
                 && query.msg_state.as_ref().is_none_or(|s| *s == p.msg_state)
+                && query.parked.is_none_or(|parked| parked == p.parked)
                 && query.created_from.is_none_or(|from| p.created() >= from)
                 && query.created_to.is_none_or(|to| p.created() < to)
                 && query.after.is_none_or(|after| place(p) < after)
@@ -309,6 +374,11 @@ impl Catalog for Backend {
             return Ok(());
         }
         Err(DeployError::AlreadyExists(Digest::of(deployed.as_bytes())))
+    }
+
+    async fn remove_workflow(&self, msg_type: &MsgType, version: u32) -> Result<(), Fault> {
+        self.state().workflows.remove(&(msg_type.clone(), version));
+        Ok(())
     }
 
     async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault> {

@@ -1,11 +1,13 @@
-//! The tickets in hand of a process: those that are due, and those that will be.
-//! What is durable about them the backends keep; this is rebuilt from that at
-//! every start.
+//! The tickets in hand of a process: those that are due, and those that will be
+//! soon. What is durable about them the backends keep; this is rebuilt from that
+//! at every start. Of tickets that are due later than [`AHEAD`] only the time of
+//! the first is known here, so that a wait of months costs no memory.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use surety_core::machine::Loaded;
 use surety_core::ports::{Clock, Lease, Ticket};
@@ -15,6 +17,10 @@ use tokio::sync::Notify;
 /// The most due messages that are kept at hand, whole. More of them wait as
 /// tickets and are loaded when their turn comes: 4,096 of 10 KB are 40 MB.
 const LOADED_MAX: usize = 4096;
+
+/// Tickets that are due within this time are kept at hand; later ones rest in
+/// the store. Long enough to fetch them seldom, and for every ordinary retry.
+pub(crate) const AHEAD: Duration = Duration::from_secs(60);
 
 /// Due and later tickets.
 pub(crate) struct Queue {
@@ -29,14 +35,51 @@ struct Tickets {
     due_loaded: usize,
     /// Ordered by time, then by handle and seq.
     later: BinaryHeap<Reverse<(Time, u64, u64, TicketKey)>>,
+    /// When the first of those that rest in the store is due.
+    resting: Option<Time>,
 }
 
 /// A ticket's id as an ordered value.
 type TicketKey = surety_core::types::MsgId;
 
+/// What a worker is to do.
+#[expect(clippy::large_enum_variant, reason = "almost all are leases, and each is moved once")]
+pub(crate) enum Work {
+    /// This ticket is due.
+    Lease(Lease),
+    /// Tickets that rest in the store are due soon: fetch them.
+    Fetch(Fetch),
+}
+
+/// The turn to fetch tickets from the store. Dropped before it is done, it comes
+/// again.
+pub(crate) struct Fetch {
+    queue: Arc<Queue>,
+    at: Option<Time>,
+}
+
+impl Fetch {
+    pub(crate) fn done(mut self) {
+        self.at = None;
+    }
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        if let Some(at) = self.at {
+            self.queue.rests(at);
+        }
+    }
+}
+
 impl Queue {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, tickets: Mutex::default(), arrived: Notify::new() }
+    }
+
+    /// The last moment of which tickets are kept at hand now.
+    pub(crate) fn horizon(&self) -> Time {
+        self.clock.now().after(AHEAD)
     }
 
     /// Takes a ticket in, with its message if that is at hand.
@@ -54,14 +97,22 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    /// Waits for a ticket that is due. Dropping the future loses none.
-    pub(crate) async fn lease(&self) -> Lease {
+    /// Notes that a ticket which is due then rests in the store.
+    pub(crate) fn rests(&self, at: Time) {
+        let mut tickets = self.lock();
+        tickets.resting = Some(tickets.resting.map_or(at, |first| first.min(at)));
+        drop(tickets);
+        self.arrived.notify_one();
+    }
+
+    /// Waits for something to do. Dropping the future loses nothing.
+    pub(crate) async fn work(self: &Arc<Self>) -> Work {
         loop {
             let mut arrived = pin!(self.arrived.notified());
             // Registered before looking, so that no arrival falls in between.
             arrived.as_mut().enable();
             let next = match self.take() {
-                Ok(lease) => return lease,
+                Ok(work) => return work,
                 Err(next) => next,
             };
             match next {
@@ -76,10 +127,13 @@ impl Queue {
         }
     }
 
-    /// A due ticket, or the time of the next one.
-    fn take(&self) -> Result<Lease, Option<Time>> {
+    /// Something to do, or the time when there will be.
+    fn take(self: &Arc<Self>) -> Result<Work, Option<Time>> {
         let now = self.clock.now();
         let mut tickets = self.lock();
+        if let Some(at) = tickets.resting.take_if(|at| *at <= now.after(AHEAD)) {
+            return Ok(Work::Fetch(Fetch { queue: Arc::clone(self), at: Some(at) }));
+        }
         while let Some(&Reverse((at, handle, seq, msg_id))) = tickets.later.peek() {
             if at > now {
                 break;
@@ -89,14 +143,16 @@ impl Queue {
             tickets.due.push_back(Lease { ticket, loaded: None, handle });
         }
         let Some(lease) = tickets.due.pop_front() else {
-            return Err(tickets.later.peek().map(|Reverse((at, ..))| *at));
+            let first = tickets.later.peek().map(|Reverse((at, ..))| *at);
+            let fetch = tickets.resting.map(|at| at.before(AHEAD));
+            return Err([first, fetch].into_iter().flatten().min());
         };
         tickets.due_loaded -= usize::from(lease.loaded.is_some());
         if !tickets.due.is_empty() {
             // Several may have become due at once; each wakes the next worker.
             self.arrived.notify_one();
         }
-        Ok(lease)
+        Ok(Work::Lease(lease))
     }
 
     fn lock(&self) -> MutexGuard<'_, Tickets> {

@@ -18,7 +18,7 @@ pub enum Role {
     Auditor,
     /// Asks, and deploys modules and workflows.
     Deployer,
-    /// All of it, and registers clients.
+    /// All of it, registers clients, and moves messages.
     Operator,
 }
 
@@ -31,7 +31,7 @@ pub enum Permission {
     Audit,
     /// To change what is deployed.
     Deploy,
-    /// To register clients.
+    /// To register clients and to move messages.
     Operate,
 }
 

@@ -17,7 +17,7 @@ use surety_core::ports::{
     Reservation, ReserveError, Settled,
 };
 use surety_core::projection::Projection;
-use surety_core::types::{MsgId, MsgState, MsgType, Seq};
+use surety_core::types::{Digest, MsgId, MsgState, MsgType, Seq};
 use tokio::sync::watch;
 
 /// How long a waiter trusts that it would be woken.
@@ -162,6 +162,10 @@ impl Guarantee for Watched {
     async fn open(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {
         self.guarantee.open(after, limit).await
     }
+
+    async fn pins(&self) -> Result<BTreeMap<Digest, u64>, Fault> {
+        self.guarantee.pins().await
+    }
 }
 
 #[async_trait]
@@ -215,6 +219,9 @@ mod tests {
             is_final: false,
             parked: false,
             last_error: None,
+            attempts: None,
+            module: None,
+            waits_until: None,
             updated_at: Time::from_millis(0),
         }
     }

@@ -62,25 +62,10 @@ where
     /// Reads the raw call. What does not fit its type is a permanent failure
     /// that names the part and the place in it.
     pub(crate) fn from_raw(raw: bindings::Call) -> Result<Self, Failure> {
-        #[derive(Deserialize)]
-        struct Text<P> {
-            payload: P,
-        }
-
-        let message = raw.message;
-        let text: Text<P> = parse("message", &message.text)?;
         Ok(Self {
             ext: parse("ext", &raw.ext)?,
             settings: parse("settings", &raw.settings)?,
-            message: Message {
-                msg_id: message.msg_id,
-                msg_type: message.msg_type,
-                client_id: message.client_id,
-                creation_date: message.creation_date,
-                signer: message.signer,
-                payload: text.payload,
-                text: message.text,
-            },
+            message: Message::from_raw(raw.message)?,
             state: raw.state,
             seq: raw.seq,
             step: raw.step,
@@ -90,9 +75,29 @@ where
     }
 }
 
+impl<P: DeserializeOwned> Message<P> {
+    pub(crate) fn from_raw(raw: bindings::surety::action::types::Message) -> Result<Self, Failure> {
+        #[derive(Deserialize)]
+        struct Text<P> {
+            payload: P,
+        }
+
+        let text: Text<P> = parse("message", &raw.text)?;
+        Ok(Self {
+            msg_id: raw.msg_id,
+            msg_type: raw.msg_type,
+            client_id: raw.client_id,
+            creation_date: raw.creation_date,
+            signer: raw.signer,
+            payload: text.payload,
+            text: raw.text,
+        })
+    }
+}
+
 /// Parses one part of a call; an error reads like
 /// ``failed to read settings at `limits.acme`: invalid type: …``.
-fn parse<T: DeserializeOwned>(part: &str, json: &str) -> Result<T, Failure> {
+pub(crate) fn parse<T: DeserializeOwned>(part: &str, json: &str) -> Result<T, Failure> {
     serde_json::from_str(json).map_err(|error| unreadable(part, json, &error))
 }
 

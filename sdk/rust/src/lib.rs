@@ -1,4 +1,5 @@
-//! Write an action for surety: one step in the life of a signed message.
+//! Write an action for surety: one step in the life of a signed message; or a
+//! validator, which checks what is submitted: see [`validator!`].
 //!
 //! An action is a function. It gets a [`Call`] (the message, where it stands,
 //! Msg_Ext, the settings of its deployment) and returns an [`Advance`] (the next
@@ -53,12 +54,14 @@
 mod call;
 mod outcome;
 mod place;
+mod validator;
 
 pub mod log;
 pub mod testing;
 
 pub use call::{Call, Message, Unused};
 pub use outcome::{Advance, Failure};
+pub use validator::{Finding, Submission};
 
 /// The raw contract, generated from `wit/action-1.0.0`. For [`action!`].
 #[doc(hidden)]
@@ -76,6 +79,87 @@ pub mod bindings {
         pub_export_macro: true,
         default_bindings_module: "surety_sdk::bindings",
     });
+}
+
+/// The raw contract of validators. For [`validator!`].
+#[doc(hidden)]
+#[allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated; the only unsafe code of the SDK"
+)]
+pub mod validator_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit/action-1.0.0",
+        world: "validator",
+        pub_export_macro: true,
+        default_bindings_module: "surety_sdk::validator_bindings",
+        with: {
+            "surety:action/types@1.0.0": crate::bindings::surety::action::types,
+            "surety:action/log@1.0.0": crate::bindings::surety::action::log,
+        },
+    });
+}
+
+/// Exports a function as the validator of this crate:
+/// `fn(Submission<Payload, Settings>) -> Vec<Finding>`.
+///
+/// ```
+/// use serde::Deserialize;
+/// use surety_sdk::{Finding, Submission};
+///
+/// #[derive(Deserialize)]
+/// pub struct Payload {
+///     from: String,
+///     to: String,
+/// }
+///
+/// pub fn validate(submission: Submission<Payload>) -> Vec<Finding> {
+///     let Payload { from, to } = &submission.message.payload;
+///     if from == to { vec![Finding::at("/payload/to", "is where it comes from")] } else { vec![] }
+/// }
+///
+/// surety_sdk::validator!(validate);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! validator {
+    ($validate:path) => {
+        #[cfg(target_family = "wasm")]
+        #[allow(unsafe_code, reason = "the export's generated ABI")]
+        const _: () = {
+            struct Validator;
+            impl $crate::validator_bindings::Guest for Validator {
+                fn validate(
+                    submission: $crate::validator_bindings::Submission,
+                ) -> Vec<$crate::validator_bindings::Finding> {
+                    $crate::__validate(submission, $validate)
+                }
+            }
+    $crate::validator_bindings::export!(Validator with_types_in $crate::validator_bindings);
+        };
+    };
+}
+
+/// One submission from the raw contract to the validator and back. For
+/// [`validator!`].
+#[doc(hidden)]
+pub fn __validate<P, S>(
+    raw: validator_bindings::Submission,
+    validator: impl FnOnce(Submission<P, S>) -> Vec<Finding>,
+) -> Vec<validator_bindings::Finding>
+where
+    P: serde::de::DeserializeOwned,
+    S: serde::de::DeserializeOwned,
+{
+    let findings = match Submission::from_raw(raw) {
+        Ok(submission) => validator(submission),
+        // The schemas let through what the validator's types do not.
+        Err(finding) => vec![finding],
+    };
+    findings.into_iter().map(Into::into).collect()
 }
 
 /// Exports a function as the action of this crate:

@@ -1,8 +1,11 @@
-//! Calls for unit tests.
+//! Calls and submissions for unit tests.
 
 use serde::de::DeserializeOwned;
 
-use crate::{Call, Failure, bindings};
+use crate::{Call, Failure, Finding, Submission, bindings, validator_bindings};
+
+/// When the message of a test is accepted or run: 2026-01-01T00:00:00Z.
+const NOW_MS: u64 = 1_767_225_600_000;
 
 /// A first attempt for a message with this payload, read the way a host's call
 /// is read. All three are JSON texts; change what the test is about in the
@@ -14,20 +17,38 @@ where
     S: DeserializeOwned,
 {
     Call::from_raw(bindings::Call {
-        message: bindings::surety::action::types::Message {
-            msg_id: "test-message".to_owned(),
-            msg_type: "test".to_owned(),
-            client_id: "acme".to_owned(),
-            creation_date: "2026-01-01T00:00:00Z".to_owned(),
-            signer: "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf".to_owned(),
-            text: format!(r#"{{"msg_id":"test-message","payload":{payload}}}"#),
-        },
+        message: message(payload),
         state: "received".to_owned(),
         seq: 0,
         step: 0,
         attempt: 1,
-        now_ms: 1_767_225_600_000,
+        now_ms: NOW_MS,
         ext: ext.to_owned(),
         settings: settings.to_owned(),
     })
+}
+
+/// A submission of a message with this payload, read the way a host's is. Both are
+/// JSON texts.
+pub fn submission<P, S>(payload: &str, settings: &str) -> Result<Submission<P, S>, Finding>
+where
+    P: DeserializeOwned,
+    S: DeserializeOwned,
+{
+    Submission::from_raw(validator_bindings::Submission {
+        message: message(payload),
+        now_ms: NOW_MS,
+        settings: settings.to_owned(),
+    })
+}
+
+fn message(payload: &str) -> bindings::surety::action::types::Message {
+    bindings::surety::action::types::Message {
+        msg_id: "test-message".to_owned(),
+        msg_type: "test".to_owned(),
+        client_id: "acme".to_owned(),
+        creation_date: "2026-01-01T00:00:00Z".to_owned(),
+        signer: "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf".to_owned(),
+        text: format!(r#"{{"msg_id":"test-message","payload":{payload}}}"#),
+    }
 }

@@ -53,6 +53,15 @@ impl Catalog for Embedded {
         self.committer.write(job, |_| {}).await?
     }
 
+    async fn remove_workflow(&self, msg_type: &MsgType, version: u32) -> Result<(), Fault> {
+        let name = msg_type.clone();
+        let job = move |db: &Connection| {
+            let sql = "DELETE FROM workflow WHERE msg_type = ? AND version = ?";
+            db.execute(sql, params![name.as_str(), version]).map(|_| ())
+        };
+        self.committer.write(job, |&()| {}).await
+    }
+
     async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault> {
         let sql = "SELECT text FROM workflow ORDER BY msg_type, version";
         let text = |row: &Row<'_>| Ok(Arc::from(row.get_ref(0)?.as_str()?));

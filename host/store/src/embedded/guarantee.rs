@@ -1,5 +1,6 @@
 //! Guarantee on SQLite: each method is one job, so one transaction.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,16 +9,18 @@ use surety_core::bundle::Bundle;
 use surety_core::machine::{Head, Loaded, Next, Step};
 use surety_core::message::Message;
 use surety_core::ports::{
-    Admission, AdmitError, Admitted, CommitError, Fault, Found, Guarantee, Reservation,
+    Admission, AdmitError, Admitted, CommitError, Fault, Found, Guarantee, IdRefused, Reservation,
     ReserveError, Settled, Ticket,
 };
 use surety_core::projection::Projection;
 use surety_core::receipt::Receipt;
 use surety_core::record::Sealed;
-use surety_core::types::{MsgId, Seq, Time};
+use surety_core::types::{ClientId, Digest, MsgId, Seq, Time};
 
+use super::feeder::{Fed, feed};
 use super::reference::show;
 use super::{Embedded, integer, msg_id, number};
+use crate::queue::Queue;
 
 /// How long an expired Msg_ID is remembered as expired before it is unknown.
 const EXPIRED_KEPT_MS: u64 = 7 * 24 * 3_600_000;
@@ -25,17 +28,27 @@ const EXPIRED_KEPT_MS: u64 = 7 * 24 * 3_600_000;
 /// Expired ids that one reservation clears away, so that none takes long.
 const EXPIRED_CLEARED: u32 = 1_000;
 
-/// What the ids say of a Msg_ID that is to be admitted.
+/// What `ids.used` says.
+const FREE: i64 = 0;
+const BY_MESSAGE: i64 = 1;
+const BY_SIGNAL: i64 = 2;
+
+/// What became of an admission.
 enum Admit {
-    Unknown,
-    Foreign,
-    Expired(Time),
+    Refused(IdRefused),
     /// With the parts in which the first content is found.
     Used {
         receipt: Option<Vec<u8>>,
         bundle: Option<Vec<u8>>,
     },
-    Done(i64),
+    Done(Option<Fed>),
+}
+
+/// What became of a commit.
+enum Committed {
+    Conflict,
+    Refused(IdRefused),
+    Done(Option<Fed>),
 }
 
 #[async_trait]
@@ -46,34 +59,35 @@ impl Guarantee for Embedded {
     }
 
     async fn admit(&self, admission: Admission) -> Result<Admitted, AdmitError> {
-        let loaded = admission.into_loaded();
+        let (loaded, next) = admission.into_parts();
         let (message, content) = (loaded.message.encode(), loaded.message.content_hash);
         let (receipt, head) = (loaded.receipt.encode(), loaded.head.encode());
-        let (first, queue) = (loaded.clone(), Arc::clone(&self.queue));
+        let (first, queue, at_hand) =
+            (loaded.clone(), Arc::clone(&self.queue), Arc::clone(&self.queue));
         let projection = Projection::of(&loaded);
         let job = move |db: &Connection| {
-            let admit = check(db, &first)?;
-            if let Admit::Done(mid) = admit {
-                execute(db, "UPDATE ids SET used = 1 WHERE mid = ?", params![mid])?;
-                execute(db, "INSERT INTO body VALUES (?, ?, ?)", params![mid, message, receipt])?;
-                execute(db, "INSERT INTO head VALUES (?, ?, ?)", params![mid, 0, head])?;
-                append(db, mid, &first)?;
-                feed(db, mid, first.head.seq, first.head.due)?;
-                show(db, &projection)?;
-            }
-            Ok(admit)
+            let mid = match check(db, &first)? {
+                Ok(mid) => mid,
+                Err(refused) => return Ok(refused),
+            };
+            use_up(db, mid, BY_MESSAGE)?;
+            execute(db, "INSERT INTO body VALUES (?, ?, ?)", params![mid, message, receipt])?;
+            let values = params![mid, integer(first.head.seq), head];
+            execute(db, "INSERT INTO head VALUES (?, ?, ?)", values)?;
+            append(db, mid, &first.records)?;
+            let fed = follow(db, &queue, mid, first.head.seq, next)?;
+            show(db, &projection)?;
+            Ok(Admit::Done(fed))
         };
         let after = move |admit: &Admit| {
-            if let Admit::Done(mid) = admit {
+            if let Admit::Done(Some(fed)) = admit {
                 let ticket = Ticket { msg_id: loaded.message.msg_id, seq: loaded.head.seq };
-                queue.push(ticket, loaded.head.due, number(*mid), Some(loaded));
+                fed.hand(&at_hand, ticket, Some(loaded));
             }
         };
         let receipt = match self.committer.write(job, after).await? {
             Admit::Done(_) => return Ok(Admitted::Now(Settled::All)),
-            Admit::Unknown => return Err(AdmitError::Unknown),
-            Admit::Foreign => return Err(AdmitError::Foreign),
-            Admit::Expired(at) => return Err(AdmitError::Expired(at)),
+            Admit::Refused(refused) => return Err(refused.into()),
             Admit::Used { receipt: Some(receipt), .. } => {
                 Arc::new(Receipt::decode(&receipt).map_err(Fault::from)?)
             }
@@ -87,7 +101,7 @@ impl Guarantee for Embedded {
             }
         };
         let same = receipt.content_hash == content;
-        if same { Ok(Admitted::Before(receipt)) } else { Err(AdmitError::Used) }
+        if same { Ok(Admitted::Before(receipt)) } else { Err(IdRefused::Used.into()) }
     }
 
     async fn load(&self, msg_id: MsgId) -> Result<Found, Fault> {
@@ -96,36 +110,46 @@ impl Guarantee for Embedded {
     }
 
     async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
-        let expect = step.expect();
-        let Step { loaded, next } = step;
-        let (after, queue) = (loaded.clone(), Arc::clone(&self.queue));
-        let (head, msg_id) = (loaded.head.encode(), loaded.message.msg_id);
-        let projection = Projection::of(&loaded);
+        let (msg_id, expect, seq) = (step.msg_id(), step.expect, step.loaded.head.seq);
+        let head = step.loaded.head.encode();
+        let projection = Projection::of(&step.loaded);
+        let (loaded, at_hand) = (step.loaded.clone(), Arc::clone(&self.queue));
+        let queue = Arc::clone(&self.queue);
         let job = move |db: &Connection| {
             let Some(mid) = mid(db, msg_id)? else {
-                return Ok(None);
+                return Ok(Committed::Conflict);
+            };
+            let used = match &step.uses {
+                None => None,
+                Some(id) => match free(db, id.msg_id, &id.client_id, id.at)? {
+                    Id::Free(mid) => Some(mid),
+                    Id::Refused(refused) => return Ok(Committed::Refused(refused)),
+                    Id::Used(..) => return Ok(Committed::Refused(IdRefused::Used)),
+                },
             };
             let sql = "UPDATE head SET seq = ?, head = ? WHERE mid = ? AND seq = ?";
-            let moved = params![integer(loaded.head.seq), head, mid, integer(expect)];
+            let moved = params![integer(seq), head, mid, integer(expect)];
             if execute(db, sql, moved)? == 0 {
-                return Ok(None);
+                return Ok(Committed::Conflict);
             }
-            append(db, mid, &loaded)?;
-            match next {
-                Next::Feed(at) => feed(db, mid, loaded.head.seq, at)?,
-                Next::Rest => unfeed(db, mid)?,
+            if let Some(used) = used {
+                use_up(db, used, BY_SIGNAL)?;
             }
+            append(db, mid, step.records())?;
+            let fed = follow(db, &queue, mid, seq, step.next)?;
             show(db, &projection)?;
-            Ok(Some(mid))
+            Ok(Committed::Done(fed))
         };
-        let feed = move |mid: &Option<i64>| {
-            if let (Some(mid), Next::Feed(at)) = (*mid, next) {
-                let ticket = Ticket { msg_id, seq: after.head.seq };
-                queue.push(ticket, at, number(mid), Some(after));
+        let after = move |committed: &Committed| {
+            if let Committed::Done(Some(fed)) = committed {
+                fed.hand(&at_hand, Ticket { msg_id, seq }, Some(loaded));
             }
         };
-        let moved = self.committer.write(job, feed).await?;
-        moved.map(|_| Settled::All).ok_or(CommitError::Conflict(expect))
+        match self.committer.write(job, after).await? {
+            Committed::Done(_) => Ok(Settled::All),
+            Committed::Refused(refused) => Err(refused.into()),
+            Committed::Conflict => Err(CommitError::Conflict(expect)),
+        }
     }
 
     async fn retire(
@@ -157,6 +181,27 @@ impl Guarantee for Embedded {
             "SELECT msg_id FROM head JOIN ids USING (mid) WHERE msg_id > ? ORDER BY msg_id LIMIT ?";
         self.readers.read(move |db| ids(db, sql, after, limit)).await
     }
+
+    async fn pins(&self) -> Result<BTreeMap<Digest, u64>, Fault> {
+        let count = move |db: &Connection| {
+            let mut pins = BTreeMap::new();
+            let mut statement = db.prepare("SELECT head FROM head")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                // Counted as bytes first: the transaction should not last longer
+                // than it must.
+                let pinned = Head::workflow_of(row.get_ref(0)?.as_blob()?);
+                *pins.entry(pinned.ok()).or_default() += 1;
+            }
+            Ok(pins)
+        };
+        let pins: BTreeMap<Option<Digest>, u64> = self.readers.read(count).await?;
+        let readable = |(digest, count): (Option<Digest>, u64)| Some((digest?, count));
+        match pins.get(&None) {
+            Some(count) => Err(Fault::Corrupt(format!("{count} heads cannot be read"))),
+            None => Ok(pins.into_iter().filter_map(readable).collect()),
+        }
+    }
 }
 
 fn execute(db: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<usize> {
@@ -168,18 +213,26 @@ fn mid(db: &Connection, msg_id: MsgId) -> rusqlite::Result<Option<i64>> {
     statement.query_row([msg_id.as_bytes()], |row| row.get(0)).optional()
 }
 
-fn append(db: &Connection, mid: i64, loaded: &Loaded) -> rusqlite::Result<()> {
-    let Some(record) = loaded.records.last() else {
-        return Ok(());
-    };
-    let values = params![mid, integer(record.seq), &*record.bytes];
-    execute(db, "INSERT INTO record VALUES (?, ?, ?)", values).map(|_| ())
+fn append(db: &Connection, mid: i64, records: &[Sealed]) -> rusqlite::Result<()> {
+    for record in records {
+        let values = params![mid, integer(record.seq), &*record.bytes];
+        execute(db, "INSERT INTO record VALUES (?, ?, ?)", values)?;
+    }
+    Ok(())
 }
 
-/// One ticket a message: the newer replaces the older.
-pub(super) fn feed(db: &Connection, mid: i64, seq: Seq, at: Time) -> rusqlite::Result<()> {
-    let values = params![mid, integer(seq), integer(at.as_millis())];
-    execute(db, "INSERT OR REPLACE INTO ticket VALUES (?, ?, ?)", values).map(|_| ())
+/// Writes the ticket that follows, or takes the old one away.
+fn follow(
+    db: &Connection,
+    queue: &Queue,
+    mid: i64,
+    seq: Seq,
+    next: Next,
+) -> rusqlite::Result<Option<Fed>> {
+    match next {
+        Next::Feed(at) => feed(db, queue, mid, seq, at).map(Some),
+        Next::Rest => unfeed(db, mid).map(|()| None),
+    }
 }
 
 fn unfeed(db: &Connection, mid: i64) -> rusqlite::Result<()> {
@@ -219,32 +272,52 @@ fn reserve(db: &Connection, r: &Reservation) -> rusqlite::Result<Result<(), Rese
     Ok(Ok(()))
 }
 
-/// Whether the message may be admitted under its Msg_ID.
-fn check(db: &Connection, loaded: &Loaded) -> rusqlite::Result<Admit> {
-    let Message { msg_id, client_id, .. } = &*loaded.message;
+/// What the ids say of a Msg_ID.
+enum Id {
+    Refused(IdRefused),
+    /// By what it was used.
+    Used(i64, i64),
+    Free(i64),
+}
+
+/// Whether a client may use a Msg_ID at a time.
+fn free(db: &Connection, id: MsgId, client: &ClientId, at: Time) -> rusqlite::Result<Id> {
     let sql = "SELECT mid, client_id, expires_at, used FROM ids WHERE msg_id = ?";
     let read = |row: &rusqlite::Row<'_>| {
-        let foreign = row.get_ref(1)?.as_str()? != client_id.as_str();
+        let foreign = row.get_ref(1)?.as_str()? != client.as_str();
         let expires_at = Time::from_millis(number(row.get(2)?));
-        Ok((row.get::<_, i64>(0)?, foreign, expires_at, row.get::<_, bool>(3)?))
+        Ok((row.get(0)?, foreign, expires_at, row.get::<_, i64>(3)?))
     };
-    let found = db.prepare_cached(sql)?.query_row([msg_id.as_bytes()], read).optional()?;
-    let Some((mid, foreign, expires_at, used)) = found else {
-        return Ok(Admit::Unknown);
-    };
-    if foreign {
-        return Ok(Admit::Foreign);
-    }
-    if used {
-        let blob = |sql: &str| db.query_row(sql, [mid], |row| row.get(0)).optional();
-        let receipt = blob("SELECT receipt FROM body WHERE mid = ?")?;
-        let bundle = blob("SELECT bundle FROM archive WHERE mid = ?")?;
-        return Ok(Admit::Used { receipt, bundle });
-    }
-    if expires_at < loaded.receipt.accepted_at {
-        return Ok(Admit::Expired(expires_at));
-    }
-    Ok(Admit::Done(mid))
+    let found = db.prepare_cached(sql)?.query_row([id.as_bytes()], read).optional()?;
+    Ok(match found {
+        None => Id::Refused(IdRefused::Unknown),
+        Some((_, true, ..)) => Id::Refused(IdRefused::Foreign),
+        Some((mid, _, _, used)) if used != FREE => Id::Used(mid, used),
+        Some((_, _, expires_at, _)) if expires_at < at => {
+            Id::Refused(IdRefused::Expired(expires_at))
+        }
+        Some((mid, ..)) => Id::Free(mid),
+    })
+}
+
+fn use_up(db: &Connection, mid: i64, by: i64) -> rusqlite::Result<()> {
+    execute(db, "UPDATE ids SET used = ? WHERE mid = ?", params![by, mid]).map(|_| ())
+}
+
+/// Whether the message may be admitted under its Msg_ID.
+fn check(db: &Connection, loaded: &Loaded) -> rusqlite::Result<Result<i64, Admit>> {
+    let Message { msg_id, client_id, .. } = &*loaded.message;
+    Ok(match free(db, *msg_id, client_id, loaded.receipt.accepted_at)? {
+        Id::Free(mid) => Ok(mid),
+        Id::Refused(refused) => Err(Admit::Refused(refused)),
+        Id::Used(_, BY_SIGNAL) => Err(Admit::Refused(IdRefused::Used)),
+        Id::Used(mid, _) => {
+            let blob = |sql: &str| db.query_row(sql, [mid], |row| row.get(0)).optional();
+            let receipt = blob("SELECT receipt FROM body WHERE mid = ?")?;
+            let bundle = blob("SELECT bundle FROM archive WHERE mid = ?")?;
+            Err(Admit::Used { receipt, bundle })
+        }
+    })
 }
 
 /// A message as the rows have it.

@@ -26,8 +26,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rusqlite::{Connection, ErrorCode, ffi};
-use surety_core::ports::{Client, Clock, Fault, Ticket};
-use surety_core::types::{ClientId, MsgId, Time};
+use surety_core::ports::{Client, Clock, Fault};
+use surety_core::types::{ClientId, MsgId};
 
 use self::committer::Committer;
 use self::readers::Readers;
@@ -77,12 +77,12 @@ impl Embedded {
         private.create(true).append(true).mode(0o600).open(&file).map_err(io)?;
         let db = Connection::open(&file).map_err(corrupt)?;
         let version = schema::prepare(&db, config.pages_max).map_err(corrupt)?;
-        if version > schema::VERSION {
-            return Err(OpenError::Newer(file, version, schema::VERSION));
+        if version != schema::VERSION {
+            return Err(OpenError::OtherVersion(file, version, schema::VERSION));
         }
         let clients = clients::all(&db).map_err(corrupt)?;
         let queue = Arc::new(Queue::new(clock));
-        fill(&queue, &db).map_err(corrupt)?;
+        feeder::fill(&queue, &db).map_err(corrupt)?;
         Ok(Arc::new(Self {
             committer: Committer::start(db),
             readers: Readers::new(file),
@@ -115,19 +115,6 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(folder.to_owned())),
         Err(TryLockError::Error(e)) => Err(io(e)),
     }
-}
-
-/// Makes the tickets of the file ready to be leased.
-fn fill(queue: &Queue, db: &Connection) -> rusqlite::Result<()> {
-    let sql =
-        "SELECT t.mid, i.msg_id, t.seq, t.at FROM ticket t JOIN ids i USING (mid) ORDER BY t.at";
-    let mut statement = db.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let ticket = Ticket { msg_id: msg_id(row.get(1)?), seq: number(row.get(2)?) };
-        queue.push(ticket, Time::from_millis(number(row.get(3)?)), number(row.get(0)?), None);
-    }
-    Ok(())
 }
 
 // SQLite's integers are signed. Ours are counters and times, far below 2^63.

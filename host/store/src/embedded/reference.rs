@@ -12,13 +12,15 @@ use surety_core::types::{Address, MsgId, MsgState, MsgType, Time};
 
 use super::{Embedded, integer, msg_id, number};
 
-const COLUMNS: &str = "msg_id, client_id, msg_type, msg_state, creation_date, signer, seq, final, parked, last_error, updated_at";
+const COLUMNS: &str = "msg_id, client_id, msg_type, msg_state, creation_date, signer, seq, final, parked, last_error, attempts, module, waits_until, updated_at";
 
 const SHOW: &str = "
 INSERT INTO reference (msg_id, client_id, msg_type, msg_state, creation_date, signer, seq, final,
-    parked, last_error, updated_at, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    parked, last_error, attempts, module, waits_until, updated_at, created)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (msg_id) DO UPDATE SET msg_state = excluded.msg_state, seq = excluded.seq,
     final = excluded.final, parked = excluded.parked, last_error = excluded.last_error,
+    attempts = excluded.attempts, module = excluded.module, waits_until = excluded.waits_until,
     updated_at = excluded.updated_at
 WHERE excluded.seq >= reference.seq";
 
@@ -72,6 +74,9 @@ pub(super) fn show(db: &Connection, p: &Projection) -> rusqlite::Result<()> {
         p.is_final,
         p.parked,
         p.last_error.as_deref(),
+        p.attempts,
+        p.module.as_deref(),
+        p.waits_until.map(|time| integer(time.as_millis())),
         integer(p.updated_at.as_millis()),
         integer(p.created().as_millis()),
     ];
@@ -95,6 +100,9 @@ fn list(db: &Connection, query: &Query) -> rusqlite::Result<Page> {
     }
     if let Some(state) = &query.msg_state {
         filter("msg_state = ?", vec![state.to_string().into()]);
+    }
+    if let Some(parked) = query.parked {
+        filter(if parked { "parked" } else { "NOT parked" }, vec![]);
     }
     if let Some(from) = query.created_from {
         filter("created >= ?", vec![time(from)]);
@@ -129,7 +137,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Projection> {
         is_final: row.get(7)?,
         parked: row.get(8)?,
         last_error: row.get::<_, Option<String>>(9)?.map(Into::into),
-        updated_at: Time::from_millis(number(row.get(10)?)),
+        attempts: row.get(10)?,
+        module: row.get::<_, Option<String>>(11)?.map(Into::into),
+        waits_until: row.get::<_, Option<i64>>(12)?.map(|at| Time::from_millis(number(at))),
+        updated_at: Time::from_millis(number(row.get(13)?)),
     })
 }
 

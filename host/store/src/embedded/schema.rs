@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 
 /// The version of the tables, kept in SQLite's `user_version`.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Pages of the write-ahead log after which it is folded into the file: 16 MiB.
 /// Folding holds up the committer, and a page that was written often in between
@@ -15,7 +15,7 @@ const WAL_PAGES: i64 = 4096;
 const CACHE_KIB: i64 = 64 << 10;
 
 const TABLES: &str = "
--- used: 0 issued, 1 admitted (open or archived).
+-- used: 0 issued, 1 by a message (open or archived), 2 by a signal.
 CREATE TABLE IF NOT EXISTS ids (
     mid INTEGER PRIMARY KEY, msg_id BLOB NOT NULL UNIQUE, client_id TEXT NOT NULL,
     expires_at INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0);
@@ -26,7 +26,10 @@ CREATE TABLE IF NOT EXISTS head (mid INTEGER PRIMARY KEY, seq INTEGER NOT NULL, 
 CREATE TABLE IF NOT EXISTS record (
     mid INTEGER NOT NULL, seq INTEGER NOT NULL, record BLOB NOT NULL,
     PRIMARY KEY (mid, seq)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ticket (mid INTEGER PRIMARY KEY, seq INTEGER NOT NULL, at INTEGER NOT NULL);
+-- later: rests here until it is due soon; all others are in the hands of the process.
+CREATE TABLE IF NOT EXISTS ticket (
+    mid INTEGER PRIMARY KEY, seq INTEGER NOT NULL, at INTEGER NOT NULL, later INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS ticket_later ON ticket (at) WHERE later;
 CREATE TABLE IF NOT EXISTS archive (mid INTEGER PRIMARY KEY, bundle BLOB NOT NULL);
 
 -- Derived: may be emptied and rebuilt.
@@ -34,9 +37,11 @@ CREATE TABLE IF NOT EXISTS reference (
     msg_id BLOB PRIMARY KEY, client_id TEXT NOT NULL, msg_type TEXT NOT NULL,
     msg_state TEXT NOT NULL, created INTEGER NOT NULL, creation_date TEXT NOT NULL,
     signer BLOB NOT NULL, seq INTEGER NOT NULL, final INTEGER NOT NULL,
-    parked INTEGER NOT NULL, last_error TEXT, updated_at INTEGER NOT NULL) WITHOUT ROWID;
+    parked INTEGER NOT NULL, last_error TEXT, attempts INTEGER, module TEXT, waits_until INTEGER,
+    updated_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS reference_created ON reference (created);
 CREATE INDEX IF NOT EXISTS reference_client ON reference (client_id, created);
+CREATE INDEX IF NOT EXISTS reference_parked ON reference (created) WHERE parked;
 CREATE INDEX IF NOT EXISTS reference_state ON reference (msg_state, msg_type, created);
 
 CREATE TABLE IF NOT EXISTS client (client_id TEXT PRIMARY KEY, client TEXT NOT NULL) WITHOUT ROWID;

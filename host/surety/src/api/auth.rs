@@ -21,7 +21,7 @@ macro_rules! permissions {
             type Rejection = Problem;
 
             async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-                check(parts, app, Permission::$name).map(|()| Self)
+                check(parts, app, Permission::$name).map(|_| Self)
             }
         }
     )*};
@@ -34,11 +34,22 @@ permissions! {
     Audit,
     /// Proof of [`Permission::Deploy`].
     Deploy,
-    /// Proof of [`Permission::Operate`].
-    Operate,
 }
 
-fn check(parts: &Parts, app: &App, permission: Permission) -> Result<(), Problem> {
+/// Proof of [`Permission::Operate`], with the name of the token, which records
+/// carry.
+pub(super) struct Operate(pub(super) String);
+
+impl FromRequestParts<Arc<App>> for Operate {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        check(parts, app, Permission::Operate).map(Self)
+    }
+}
+
+/// Gives the token's name.
+fn check(parts: &Parts, app: &App, permission: Permission) -> Result<String, Problem> {
     let unauthorized = |detail: &str| Problem::new(Code::Unauthorized, detail);
     let header = parts
         .headers
@@ -48,14 +59,14 @@ fn check(parts: &Parts, app: &App, permission: Permission) -> Result<(), Problem
     let token = token.ok_or_else(|| unauthorized("the authorization is no bearer token"))?;
     let entry = app.tokens.find(token).ok_or_else(|| unauthorized("the token is not known"))?;
     if entry.role.may(permission) {
-        return Ok(());
+        return Ok(entry.name.clone());
     }
     let (name, role) = (&entry.name, entry.role.as_str());
     let what = match permission {
         Permission::Read => "read",
         Permission::Audit => "take out bundles",
         Permission::Deploy => "deploy",
-        Permission::Operate => "register clients",
+        Permission::Operate => "register clients or move messages",
     };
     Err(Problem::new(
         Code::Forbidden,

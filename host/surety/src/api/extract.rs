@@ -36,6 +36,26 @@ where
     }
 }
 
+/// The two variable parts of a path.
+pub(super) struct Paths<A, B>(pub(super) A, pub(super) B);
+
+impl<A, B> FromRequestParts<Arc<App>> for Paths<A, B>
+where
+    A: FromStr<Err: std::fmt::Display> + Send,
+    B: FromStr<Err: std::fmt::Display> + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let invalid = |detail| Problem::new(Code::RequestInvalid, detail);
+        let texts = axum::extract::Path::<(String, String)>::from_request_parts(parts, app).await;
+        let axum::extract::Path((a, b)) = texts.map_err(|e| invalid(e.body_text()))?;
+        let a = a.parse().map_err(|e| invalid(format!("{e}")))?;
+        let b = b.parse().map_err(|e| invalid(format!("{e}")))?;
+        Ok(Self(a, b))
+    }
+}
+
 /// The query. A parameter that is not known is refused, not ignored.
 pub(super) struct Query<T>(pub(super) T);
 

@@ -17,6 +17,7 @@ pub mod clients;
 pub mod health;
 pub mod message_types;
 pub mod messages;
+pub mod migrate;
 pub mod modules;
 pub mod msg_ids;
 pub mod workflows;
@@ -32,6 +33,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures_util::FutureExt as _;
 use surety_core::intake::Intake;
+use surety_core::operator::Operator;
 use surety_core::ports::{Archive, Clients, Guarantee};
 use surety_core::refusal::Code;
 use surety_core::workflows::Workflows;
@@ -51,6 +53,8 @@ use problem::Problem;
 pub struct App {
     /// Issues and admits.
     pub intake: Intake,
+    /// Moves messages for a person.
+    pub operator: Operator,
     /// The truth, for histories and for what Reference lost.
     pub guarantee: Arc<dyn Guarantee>,
     /// The read model, and who waits for it to change.
@@ -85,9 +89,16 @@ fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(messages::get::get))
         .routes(routes!(messages::history::history))
         .routes(routes!(messages::bundle::bundle))
+        .routes(routes!(messages::signals::list))
+        .routes(routes!(messages::signals::give))
+        .routes(routes!(messages::redrive::one))
+        .routes(routes!(messages::redrive::many))
+        .routes(routes!(messages::cancel::cancel))
         .routes(routes!(modules::put, modules::list))
         .routes(routes!(modules::get))
         .routes(routes!(workflows::put, workflows::list))
+        .routes(routes!(workflows::remove))
+        .routes(routes!(migrate::migrate))
         .routes(routes!(message_types::get))
         .routes(routes!(clients::list))
         .routes(routes!(clients::put, clients::get))

@@ -21,7 +21,7 @@ struct Preamble;
 
 /// What a token is for.
 const TOKEN: &str = "A token with a role. reader: asks; auditor: asks, and takes out bundles; \
-    deployer: asks, and deploys; operator: all, and registers clients.";
+    deployer: asks, and deploys; operator: all, registers clients, and moves messages.";
 
 /// The document without endpoints.
 pub(super) fn preamble() -> OpenApi {
@@ -50,7 +50,7 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post].into_iter().flatten()
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use surety_core::intake::IntakeError;
+use surety_core::operator::OperateError;
 use surety_core::ports::Fault;
 use surety_core::receipt::RefusalReceipt;
 use surety_core::refusal::{Code, Refusal};
@@ -146,6 +147,22 @@ fn row(code: Code) -> (StatusCode, &'static str) {
         Code::MsgIdExpired => (S::UNPROCESSABLE_ENTITY, "Msg_ID expired"),
         Code::MsgIdUsed => (S::CONFLICT, "Msg_ID used"),
         Code::MsgIdCap => (S::TOO_MANY_REQUESTS, "Too many unused Msg_IDs"),
+        Code::SignalUnknown => (S::UNPROCESSABLE_ENTITY, "Signal unknown"),
+        Code::SignalEarly => (S::CONFLICT, "Signal too early"),
+        Code::SignalLate => (S::CONFLICT, "Signal too late"),
+        Code::SignalSubject => (S::CONFLICT, "Signal about something else"),
+        Code::SignalTwice => (S::CONFLICT, "Signal given before"),
+        Code::SignalNotAllowed => (S::FORBIDDEN, "Signal not allowed"),
+        Code::GuardFailed => (S::UNPROCESSABLE_ENTITY, "Guard without an answer"),
+        Code::RuleBroken => (S::UNPROCESSABLE_ENTITY, "Rule of the message type broken"),
+        Code::ValidatorRefused => (S::UNPROCESSABLE_ENTITY, "Refused by a validator"),
+        Code::ValidatorFailed => (S::UNPROCESSABLE_ENTITY, "Validator without an answer"),
+        Code::NotParked => (S::CONFLICT, "Message not parked"),
+        Code::RedriveNotDeclared => (S::CONFLICT, "Redrive not declared"),
+        Code::CancelNotDeclared => (S::CONFLICT, "Cancel not declared"),
+        Code::MigrationRefused => (S::CONFLICT, "Message cannot move to that version"),
+        Code::WorkflowPinned => (S::CONFLICT, "Workflow in use"),
+        Code::WorkflowUnknown => (S::NOT_FOUND, "Workflow not deployed"),
         Code::WorkflowInvalid => (S::UNPROCESSABLE_ENTITY, "Workflow not valid"),
         Code::WorkflowVersionUsed => (S::CONFLICT, "Workflow version used"),
         Code::ModuleInvalid => (S::UNPROCESSABLE_ENTITY, "Module not valid"),
@@ -214,6 +231,15 @@ impl From<IntakeError> for Problem {
         match e {
             IntakeError::Refused(refusal, receipt) => Self { refusal, receipt },
             IntakeError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<OperateError> for Problem {
+    fn from(e: OperateError) -> Self {
+        match e {
+            OperateError::Refused(refusal) => refusal.into(),
+            OperateError::Fault(fault) => fault.into(),
         }
     }
 }

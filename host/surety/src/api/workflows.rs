@@ -1,10 +1,12 @@
 //! Workflows: deploying them, and seeing which are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json as Answer;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use surety_core::refusal::{Code, Refusal};
 use surety_core::types::{Digest, MsgState, MsgType};
@@ -13,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::auth::{Deploy, Read};
-use super::extract::read;
+use super::extract::{Paths, read};
 use super::problem::Problem;
 
 /// A deployed workflow.
@@ -33,9 +35,11 @@ pub struct WorkflowView {
     pub initial: MsgState,
     /// The modules that it invokes, by state.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
-    pub invokes: std::collections::BTreeMap<MsgState, String>,
+    pub invokes: BTreeMap<MsgState, String>,
     /// Whether it admits new messages: it is the highest version of its type.
     pub admits: bool,
+    /// How many open messages are pinned to it.
+    pub pinned: u64,
 }
 
 /// All deployed workflows.
@@ -46,7 +50,7 @@ pub struct WorkflowsView {
     pub workflows: Vec<WorkflowView>,
 }
 
-fn view(app: &App, workflow: &Workflow) -> WorkflowView {
+fn view(app: &App, pins: &BTreeMap<Digest, u64>, workflow: &Workflow) -> WorkflowView {
     let newest = app.workflows.newest(&workflow.msg_type);
     WorkflowView {
         msg_type: workflow.msg_type.clone(),
@@ -55,6 +59,7 @@ fn view(app: &App, workflow: &Workflow) -> WorkflowView {
         initial: workflow.initial.clone(),
         invokes: workflow.invokes().map(|(s, i)| (s.clone(), i.module.to_string())).collect(),
         admits: newest.is_some_and(|newest| newest.digest == workflow.digest),
+        pinned: pins.get(&workflow.digest).copied().unwrap_or(0),
     }
 }
 
@@ -85,7 +90,7 @@ pub(super) async fn put(
     let digest = app.deployer.push_workflow(text, turn).await?;
     let deployed = app.workflows.pinned(digest);
     let deployed = deployed.ok_or_else(|| Problem::new(Code::Internal, "the host failed"))?;
-    Ok(Answer(view(&app, &deployed)))
+    Ok(Answer(view(&app, &app.guarantee.pins().await?, &deployed)))
 }
 
 /// List deployed workflows
@@ -97,7 +102,38 @@ pub(super) async fn put(
     responses((status = 200, description = "All deployed workflows", body = WorkflowsView)),
     security(("token" = [])),
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, _: Read) -> Answer<WorkflowsView> {
-    let workflows = app.workflows.all().iter().map(|workflow| view(&app, workflow)).collect();
-    Answer(WorkflowsView { workflows })
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    _: Read,
+) -> Result<Answer<WorkflowsView>, Problem> {
+    let pins = app.guarantee.pins().await?;
+    let all = app.workflows.all();
+    let workflows = all.iter().map(|workflow| view(&app, &pins, workflow)).collect();
+    Ok(Answer(WorkflowsView { workflows }))
+}
+
+/// Remove a version of a workflow
+///
+/// Only one that admits no new messages and to which no open message is pinned.
+#[utoipa::path(
+    delete,
+    path = "/v1/workflows/{type}/{version}",
+    operation_id = "remove_workflow",
+    tag = "deployment",
+    params(
+        ("type" = String, Path, description = "Message type"),
+        ("version" = u32, Path, description = "Version"),
+    ),
+    responses((status = 204, description = "The version is not there any more")),
+    security(("token" = [])),
+)]
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    _: Deploy,
+    Paths(msg_type, version): Paths<MsgType, u32>,
+) -> Result<StatusCode, Problem> {
+    let turn =
+        app.deployer.turn().ok_or_else(|| Problem::busy("another deployment is under way"))?;
+    app.deployer.remove_workflow(msg_type, version, turn).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -15,6 +15,7 @@ mod client;
 mod keys;
 mod message;
 mod reconcile;
+mod redrive;
 mod serve;
 mod token;
 mod verify;
@@ -62,6 +63,8 @@ enum Command {
     /// Check and deploy workflows
     #[command(subcommand)]
     Workflow(workflow::Workflow),
+    /// Move parked messages on
+    Redrive(redrive::Redrive),
     /// Compare what is shown with what is kept, and mend it; needs a stopped host
     Reconcile(reconcile::Reconcile),
     /// Take out the proof of a finished message
@@ -151,6 +154,7 @@ pub fn run() -> ExitCode {
         Command::Message(message) => message.run(&common),
         Command::Action(action) => action.run(&common),
         Command::Workflow(workflow) => workflow.run(&common),
+        Command::Redrive(redrive) => redrive.run(&common),
         Command::Reconcile(reconcile) => reconcile.run(&common),
         Command::Archive(archive) => archive.run(&common),
         Command::Verify(verify) => verify.run(&common),

@@ -80,6 +80,11 @@ impl Remote {
         self.post(path, serde_json::to_vec(body)?)
     }
 
+    /// Takes something away.
+    pub(super) fn delete(&self, path: &str) -> Result<Answer, Failed> {
+        self.send(Method::DELETE, path, Vec::new(), ANSWER_MAX)
+    }
+
     /// Puts bytes, and lets the host take its time.
     pub(super) fn put(&self, path: &str, body: Vec<u8>, wait: Duration) -> Result<Answer, Failed> {
         self.send(Method::PUT, path, body, ANSWER_MAX + wait)

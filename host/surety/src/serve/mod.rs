@@ -18,6 +18,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, ensure};
 use surety_core::controller::Controller;
 use surety_core::intake::Intake;
+use surety_core::operator::Operator;
 use surety_core::ports::{Clock, Fault};
 use surety_core::types::Address;
 use surety_core::workflows::Workflows;
@@ -145,6 +146,7 @@ impl Host {
         let sandbox = Arc::new(sandbox.await?.context("the sandbox cannot start")?);
         let deployer = Deployer::new(
             Arc::clone(&stores.catalog),
+            Arc::clone(&stores.guarantee),
             Arc::clone(&sandbox),
             Arc::clone(&workflows),
             Arc::clone(&clock),
@@ -163,10 +165,19 @@ impl Host {
             clock: Arc::clone(&clock),
             key: Arc::clone(&key),
         };
+        let operator = Operator {
+            workflows: Arc::clone(&workflows),
+            guarantee: Arc::clone(&watched) as _,
+            reference: Arc::clone(&watched) as _,
+            actions: Arc::clone(&sandbox) as _,
+            clock: Arc::clone(&clock),
+        };
         let intake = Intake {
             workflows: Arc::clone(&workflows),
             guarantee: Arc::clone(&watched) as _,
             reference: Arc::clone(&watched) as _,
+            archive: Arc::clone(&stores.archive),
+            actions: Arc::clone(&sandbox) as _,
             clients: Arc::clone(&stores.clients),
             clock,
             key: Arc::clone(&key),
@@ -175,6 +186,7 @@ impl Host {
         let (config, stopper) = (Arc::new(config), Stopper::new());
         let app = App {
             intake,
+            operator,
             guarantee: Arc::clone(&stores.guarantee),
             watched,
             archive: Arc::clone(&stores.archive),

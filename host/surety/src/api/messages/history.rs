@@ -33,7 +33,8 @@ pub struct RecordView {
     /// The state after.
     #[schema(value_type = String)]
     pub to: MsgState,
-    /// Why: `admission`, `action`, `limit`.
+    /// Why: `admission`, `action`, `choice`, `signal`, `timer`, `redrive`,
+    /// `cancel`, `migration`, `limit`.
     pub cause: String,
     /// The module that ran, as `name@version`.
     pub action: Option<String>,
@@ -51,12 +52,13 @@ pub struct RecordView {
     pub step: Seq,
     /// The attempt of that step, from 1.
     pub attempt: u32,
-    /// The time that the action was given as now.
+    /// The time that the action or guard was given as now.
     #[schema(value_type = String, format = DateTime)]
     pub now: Time,
     /// The merge patch (RFC 7396) to Msg_Ext; none when nothing was written.
     pub ext_patch: Option<Value>,
-    /// What the action noted.
+    /// What the action noted; the guard of a choice; who gave a signal; an
+    /// operator's reason.
     pub note: Option<String>,
     /// How the attempt failed, if it did.
     pub error: Option<String>,

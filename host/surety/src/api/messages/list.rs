@@ -36,6 +36,8 @@ pub struct ListQuery {
     /// In this state.
     #[param(value_type = Option<String>)]
     msg_state: Option<MsgState>,
+    /// Parked, or not.
+    parked: Option<bool>,
     /// Created at or after this time (RFC 3339).
     #[param(value_type = Option<String>)]
     creation_date_from: Option<Time>,
@@ -85,6 +87,7 @@ pub(in crate::api) async fn list(
         client_id: query.client_id,
         msg_type: query.msg_type,
         msg_state: query.msg_state,
+        parked: query.parked,
         created_from: query.creation_date_from,
         created_to: query.creation_date_to,
         after,
@@ -95,11 +98,11 @@ pub(in crate::api) async fn list(
     Ok(Answer(MessagesView { messages, cursor: page.cursor.map(write_cursor) }))
 }
 
-fn write_cursor((created, id): Cursor) -> String {
+pub(super) fn write_cursor((created, id): Cursor) -> String {
     format!("{}.{id}", created.as_millis())
 }
 
-fn read_cursor(text: &str) -> Option<Cursor> {
+pub(super) fn read_cursor(text: &str) -> Option<Cursor> {
     let (created, id) = text.split_once('.')?;
     Some((Time::from_millis(created.parse().ok()?), id.parse().ok()?))
 }

@@ -1,9 +1,12 @@
 //! Messages: submitting them, and asking what became of them.
 
 pub mod bundle;
+pub mod cancel;
 pub mod get;
 pub mod history;
 pub mod list;
+pub mod redrive;
+pub mod signals;
 pub mod submit;
 
 use serde::{Deserialize, Serialize};
@@ -49,6 +52,13 @@ pub struct MessageView {
     pub parked: bool,
     /// How the last attempt failed, if it did.
     pub last_error: Option<String>,
+    /// Of a message that is parked: how many attempts failed before.
+    pub attempts: Option<u32>,
+    /// Of a message that is parked: the module that failed, as `name@version`.
+    pub module: Option<String>,
+    /// Of a message that waits for signals: when its wait ends.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub waits_until: Option<Time>,
     /// When the last transition was made.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Time,
@@ -67,6 +77,9 @@ impl From<Projection> for MessageView {
             is_final: p.is_final,
             parked: p.parked,
             last_error: p.last_error.as_deref().map(str::to_owned),
+            attempts: p.attempts,
+            module: p.module.as_deref().map(str::to_owned),
+            waits_until: p.waits_until,
             updated_at: p.updated_at,
         }
     }

@@ -22,6 +22,9 @@ pub(in crate::cli) struct List {
     /// In this state
     #[arg(long = "state", value_name = "STATE")]
     msg_state: Option<MsgState>,
+    /// Only those that are parked
+    #[arg(long)]
+    parked: bool,
     /// Created at or after this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     from: Option<Time>,
@@ -56,6 +59,7 @@ impl List {
             ("client_id", self.client_id.as_ref().map(ClientId::to_string)),
             ("msg_type", self.msg_type.as_ref().map(MsgType::to_string)),
             ("msg_state", self.msg_state.as_ref().map(MsgState::to_string)),
+            ("parked", self.parked.then(|| "true".to_owned())),
             ("creation_date_from", text(&self.from)),
             ("creation_date_to", text(&self.to)),
             ("cursor", cursor.map(str::to_owned)),

@@ -1,9 +1,11 @@
 //! `surety message`
 
+mod cancel;
 mod get;
 mod list;
 mod new;
 mod sign;
+mod signal;
 mod submit;
 mod watch;
 
@@ -29,6 +31,12 @@ pub(super) enum Message {
     List(list::List),
     /// Follow a message until it is final or parked
     Watch(watch::Watch),
+    /// Show what a message waits for
+    Signals(signal::Signals),
+    /// Sign a signal and give it to a message
+    Signal(signal::Give),
+    /// Cancel a message, where its workflow declares that it can be
+    Cancel(cancel::Cancel),
 }
 
 impl Message {
@@ -40,20 +48,24 @@ impl Message {
             Self::Get(get) => get.run(common),
             Self::List(list) => list.run(common),
             Self::Watch(watch) => watch.run(common),
+            Self::Signals(signals) => signals.run(common),
+            Self::Signal(give) => give.run(common),
+            Self::Cancel(cancel) => cancel.run(common),
         }
     }
 }
 
 /// Whether it moves, in a word.
 fn phase(message: &MessageView) -> &'static str {
-    match (message.is_final, message.parked) {
-        (true, _) => "final",
-        (false, true) => "parked",
-        (false, false) => "open",
+    match (message.is_final, message.parked, message.waits_until) {
+        (true, ..) => "final",
+        (false, true, _) => "parked",
+        (false, false, Some(_)) => "waiting",
+        (false, false, None) => "running",
     }
 }
 
-fn show(message: &MessageView) -> String {
+pub(super) fn show(message: &MessageView) -> String {
     let mut lines = vec![
         ("msg_id", message.msg_id.to_string()),
         ("type", message.msg_type.to_string()),
@@ -64,8 +76,12 @@ fn show(message: &MessageView) -> String {
         ("revision", message.seq.to_string()),
         ("updated", message.updated_at.to_string()),
     ];
-    if let Some(error) = &message.last_error {
-        lines.push(("last error", error.clone()));
-    }
+    let more = [
+        ("waits until", message.waits_until.map(|time| time.to_string())),
+        ("module", message.module.clone()),
+        ("attempts", message.attempts.map(|n| n.to_string())),
+        ("last error", message.last_error.clone()),
+    ];
+    lines.extend(more.into_iter().filter_map(|(name, value)| Some((name, value?))));
     fields(&lines)
 }

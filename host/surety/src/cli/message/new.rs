@@ -9,6 +9,7 @@ use surety_core::types::{ClientId, MsgType};
 
 use crate::api::msg_ids::{IssueRequest, IssuedView};
 use crate::cli::exit::Failed;
+use crate::cli::remote::Remote;
 use crate::cli::{Common, input, output};
 use crate::clock::SystemClock;
 
@@ -34,18 +35,25 @@ impl New {
         };
         // Refused here, it costs no Msg_ID.
         json::parse(payload.as_bytes()).map_err(Failed::refused)?;
-        let Self { msg_type, client_id, .. } = self;
-        let request = IssueRequest { client_id: client_id.clone(), count: 1 };
-        let answer = common.remote()?.post_json("/v1/msg-ids", &request)?;
-        let issued: IssuedView = answer.read()?;
-        let msg_id =
-            issued.msg_ids.first().ok_or_else(|| anyhow::anyhow!("no msg_id was issued"))?;
-        let (created, payload) = (SystemClock.now(), payload.trim());
-        // Written by hand: names and times need no escapes, and the payload
-        // stays as it was written.
-        output::document(&format!(
-            r#"{{"msg_id":"{msg_id}","msg_type":"{msg_type}","client_id":"{client_id}","creation_date":"{created}","payload":{payload}}}"#
-        ))?;
-        Ok(())
+        let text = text(&common.remote()?, &self.msg_type, &self.client_id, payload.trim())?;
+        Ok(output::document(&text)?)
     }
+}
+
+/// The text that is to be signed, with a fresh Msg_ID of the host.
+pub(super) fn text(
+    remote: &Remote,
+    msg_type: &MsgType,
+    client_id: &ClientId,
+    payload: &str,
+) -> Result<String, Failed> {
+    let request = IssueRequest { client_id: client_id.clone(), count: 1 };
+    let issued: IssuedView = remote.post_json("/v1/msg-ids", &request)?.read()?;
+    let msg_id = issued.msg_ids.first().ok_or_else(|| anyhow::anyhow!("no msg_id was issued"))?;
+    let created = SystemClock.now();
+    // Written by hand: names and times need no escapes, and the payload stays as
+    // it was written.
+    Ok(format!(
+        r#"{{"msg_id":"{msg_id}","msg_type":"{msg_type}","client_id":"{client_id}","creation_date":"{created}","payload":{payload}}}"#
+    ))
 }

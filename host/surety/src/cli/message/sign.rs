@@ -1,7 +1,7 @@
 //! `surety message sign`
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use surety_core::json;
@@ -26,13 +26,18 @@ impl Sign {
         let text = input::text(&self.file)?;
         // What the host would refuse is not worth a signature.
         json::parse(text.as_bytes()).map_err(Failed::refused)?;
-        if is_exposed(&self.key)? {
-            let key = self.key.display();
-            let _ = writeln!(std::io::stderr(), "surety: other users can read the key {key}");
-        }
-        let signature = read_key(&self.key)?.sign_text(&text).to_string();
-        let envelope = EnvelopeView { scheme: "eip191".to_owned(), message: text, signature };
+        let envelope = envelope(text, &self.key)?;
         output::document(&serde_json::to_string(&envelope)?)?;
         Ok(())
     }
+}
+
+/// A text with its signature by the key of a file.
+pub(super) fn envelope(text: String, key: &Path) -> Result<EnvelopeView, Failed> {
+    if is_exposed(key)? {
+        let key = key.display();
+        let _ = writeln!(std::io::stderr(), "surety: other users can read the key {key}");
+    }
+    let signature = read_key(key)?.sign_text(&text).to_string();
+    Ok(EnvelopeView { scheme: "eip191".to_owned(), message: text, signature })
 }

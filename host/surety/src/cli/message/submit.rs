@@ -20,10 +20,12 @@ impl Submit {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
         let answer = common.remote()?.post("/v1/messages", input::bytes(&self.file)?)?;
         let receipt: Value = answer.read()?;
-        common.output().value(&receipt, |receipt| {
-            let names = ["msg_id", "msg_state", "content_hash", "accepted_at", "host", "signature"];
-            fields(&names.map(|name| (name, receipt[name].as_str().unwrap_or_default().to_owned())))
-        })?;
-        Ok(())
+        Ok(common.output().value(&receipt, show)?)
     }
+}
+
+/// A receipt in lines.
+pub(super) fn show(receipt: &Value) -> String {
+    let names = ["msg_id", "msg_state", "content_hash", "accepted_at", "host", "signature"];
+    fields(&names.map(|name| (name, receipt[name].as_str().unwrap_or_default().to_owned())))
 }

@@ -1,14 +1,16 @@
 //! `surety workflow`
 
 mod check;
+mod migrate;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 use surety_core::json;
+use surety_core::types::MsgType;
 
 use super::exit::Failed;
 use super::output::table;
@@ -24,8 +26,17 @@ pub(super) enum Workflow {
     },
     /// Prove what can be proven of a workflow and its modules; deploys nothing
     Check(check::Check),
-    /// List the deployed workflows
+    /// List the deployed workflows, with the open messages pinned to each
     List,
+    /// Move open messages to a version of their workflow
+    Migrate(migrate::Migrate),
+    /// Remove a version that admits nothing and to which nothing is pinned
+    Remove {
+        /// The message type
+        msg_type: MsgType,
+        /// The version
+        version: u32,
+    },
 }
 
 impl Workflow {
@@ -41,6 +52,14 @@ impl Workflow {
             Self::List => {
                 let view: WorkflowsView = common.remote()?.get("/v1/workflows")?.read()?;
                 common.output().value(&view, |view| show(&view.workflows))?;
+            }
+            Self::Migrate(migrate) => migrate.run(common)?,
+            Self::Remove { msg_type, version } => {
+                common.remote()?.delete(&format!("/v1/workflows/{msg_type}/{version}"))?;
+                let value = json!({ "msg_type": msg_type, "version": version });
+                common
+                    .output()
+                    .value(&value, |_| format!("removed {msg_type} version {version}"))?;
             }
         }
         Ok(())
@@ -65,9 +84,10 @@ fn show(workflows: &[WorkflowView]) -> String {
     let row = |view: &WorkflowView| {
         let admits = if view.admits { "yes" } else { "no" };
         let (msg_type, version) = (view.msg_type.to_string(), view.version.to_string());
-        [msg_type, version, admits.to_owned(), view.digest.to_string()]
+        let pinned = view.pinned.to_string();
+        [msg_type, version, admits.to_owned(), pinned, view.digest.to_string()]
     };
-    table(["TYPE", "VERSION", "ADMITS", "DIGEST"], workflows.iter().map(row).collect())
+    table(["TYPE", "VERSION", "ADMITS", "PINNED", "DIGEST"], workflows.iter().map(row).collect())
 }
 
 #[cfg(test)]

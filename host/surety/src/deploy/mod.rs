@@ -1,11 +1,13 @@
 //! Modules and workflows, between the catalog that keeps them and the sandbox
 //! and the registry that run them.
 
+mod removal;
+
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use surety_core::module::Module;
-use surety_core::ports::{Catalog, Clock, DeployError, Deployment, Fault};
+use surety_core::ports::{Catalog, Clock, DeployError, Deployment, Fault, Guarantee};
 use surety_core::refusal::{Code, Refusal};
 use surety_core::types::Digest;
 use surety_core::workflow::Workflow;
@@ -39,6 +41,7 @@ impl From<Fault> for NotDeployed {
 /// Deploys.
 pub struct Deployer {
     catalog: Arc<dyn Catalog>,
+    guarantee: Arc<dyn Guarantee>,
     sandbox: Arc<Sandbox>,
     workflows: Arc<Workflows>,
     clock: Arc<dyn Clock>,
@@ -50,6 +53,7 @@ impl Deployer {
     #[must_use]
     pub fn new(
         catalog: Arc<dyn Catalog>,
+        guarantee: Arc<dyn Guarantee>,
         sandbox: Arc<Sandbox>,
         workflows: Arc<Workflows>,
         clock: Arc<dyn Clock>,
@@ -57,7 +61,7 @@ impl Deployer {
         // One at a time: compiling takes gigabytes for the largest components,
         // and the order in the catalog is the order of taking effect.
         let turn = Arc::new(Semaphore::new(1));
-        Arc::new(Self { catalog, sandbox, workflows, clock, turn })
+        Arc::new(Self { catalog, guarantee, sandbox, workflows, clock, turn })
     }
 
     /// The turn to deploy, or none while another deployment is under way.
@@ -88,7 +92,7 @@ impl Deployer {
             let workflow = Workflow::parse(&text).with_context(|| {
                 format!("the deployed workflow {} is refused", workflow_name(&text, digest))
             })?;
-            self.workflows.add(workflow);
+            self.workflows.add(workflow.into());
         }
         Ok(())
     }
@@ -194,7 +198,7 @@ impl Deployer {
             DeployError::Fault(fault) => NotDeployed::Fault(fault),
         })?;
         let digest = workflow.digest;
-        self.workflows.add(workflow);
+        self.workflows.add(workflow.into());
         tracing::info!(%msg_type, version, %digest, "workflow deployed");
         Ok(digest)
     }

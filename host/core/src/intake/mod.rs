@@ -1,25 +1,32 @@
-//! Intake: Msg_IDs go out, submissions come in, are validated and admitted.
+//! Intake: Msg_IDs go out, submissions and signals come in, are validated and
+//! kept.
 //!
 //! Validation goes from cheap to dear and stops at the first check that fails:
 //! size, strict JSON, envelope, members, message type, schema, signature,
-//! authority, Msg_ID. The last is decided by Guarantee, in the transaction that
-//! keeps the message.
+//! authority, rules, validators, Msg_ID. The last is decided by Guarantee, in the
+//! transaction that keeps the message. What was accepted once stays accepted:
+//! whoever sends it again gets the first receipt, whatever has changed since.
+
+mod judge;
+mod signal;
 
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::bundle::Bundle;
 use crate::crypto::PrivateKey;
 use crate::json;
 use crate::machine;
 use crate::message::{Envelope, Members, Message, Verified, verify};
 use crate::ports::{
-    Admission, AdmitError, Admitted, Client, Clients, Clock, Fault, Guarantee, Reference,
-    Reservation, ReserveError, Settled,
+    Actions, Admission, AdmitError, Admitted, Archive, Client, Clients, Clock, Fault, Found,
+    Guarantee, IdRefused, Reference, Reservation, ReserveError, Settled,
 };
 use crate::projection::Projection;
 use crate::receipt::{Receipt, RefusalReceipt};
 use crate::refusal::{Code, Refusal};
+use crate::schema::Schema;
 use crate::types::{ClientId, Digest, MsgId, Time};
 use crate::workflow::Workflow;
 use crate::workflows::Workflows;
@@ -83,6 +90,10 @@ pub struct Intake {
     pub guarantee: Arc<dyn Guarantee>,
     /// Where they are shown.
     pub reference: Arc<dyn Reference>,
+    /// Where finished ones are.
+    pub archive: Arc<dyn Archive>,
+    /// What validates them beyond schemas and rules.
+    pub actions: Arc<dyn Actions>,
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
     /// The host's key, for receipts.
@@ -134,7 +145,41 @@ impl Intake {
     /// The refusal with the first check that failed, and the host's signature.
     pub async fn submit(&self, body: &[u8]) -> Result<Accepted, IntakeError> {
         let envelope = self.read_envelope(body)?;
-        self.take(&envelope).await.map_err(|e| match e {
+        match self.take(&envelope).await {
+            Err(e @ IntakeError::Refused(..)) => match self.taken_before(&envelope).await? {
+                Some(receipt) => Ok(Accepted { receipt, before: true }),
+                None => Err(self.signed(e, &envelope)),
+            },
+            taken => taken,
+        }
+    }
+
+    /// The receipt of the very same text by the same signer, if it was accepted
+    /// before. Asked only for what is refused now: rules and clocks change.
+    async fn taken_before(&self, envelope: &Envelope) -> Result<Option<Arc<Receipt>>, Fault> {
+        let members = json::parse(envelope.text.as_bytes()).and_then(Members::read);
+        let Ok(message) = members.and_then(|members| verify(envelope, members)) else {
+            return Ok(None);
+        };
+        let message = message.into_inner();
+        let (kept, receipt) = match self.guarantee.load(message.msg_id).await? {
+            Found::Open(loaded) => (loaded.message, loaded.receipt),
+            Found::Nothing => return Ok(None),
+            Found::Archived => match self.archive.get(message.msg_id).await? {
+                None => return Ok(None),
+                Some(packed) => {
+                    let bundle = Bundle::unpack(&packed).map_err(Fault::from)?;
+                    (bundle.message, bundle.receipt)
+                }
+            },
+        };
+        let same = kept.content_hash == message.content_hash && kept.signer == message.signer;
+        Ok(same.then_some(receipt))
+    }
+
+    /// A refusal with the host's word that it refused this text.
+    fn signed(&self, e: IntakeError, envelope: &Envelope) -> IntakeError {
+        match e {
             IntakeError::Refused(refusal, _) => {
                 let hash = Digest::of(envelope.text.as_bytes());
                 let now = self.clock.now();
@@ -142,7 +187,7 @@ impl Intake {
                 IntakeError::Refused(refusal, Some(Box::new(receipt)))
             }
             fault @ IntakeError::Fault(_) => fault,
-        })
+        }
     }
 
     fn read_envelope(&self, body: &[u8]) -> Result<Envelope, Refusal> {
@@ -165,7 +210,9 @@ impl Intake {
     async fn take(&self, envelope: &Envelope) -> Result<Accepted, IntakeError> {
         let (message, workflow) = self.validate(envelope)?;
         self.authorise(message.get()).await?;
-        self.admit(message, &workflow).await
+        let now = self.clock.now();
+        self.judge(message.get(), &workflow, now).await?;
+        self.admit(message, &workflow, now).await
     }
 
     /// Everything that the text and the signature say by themselves.
@@ -176,11 +223,7 @@ impl Intake {
             let detail = format!("no workflow takes messages of the type `{}`", members.msg_type);
             Refusal::new(Code::MsgTypeUnknown, detail).at("/msg_type", "is not known")
         })?;
-        let errors = workflow.schema.check(&members.value);
-        if !errors.is_empty() {
-            let detail = format!("the message is not of the schema of `{}`", members.msg_type);
-            return Err(Refusal { errors, ..Refusal::new(Code::SchemaInvalid, detail) });
-        }
+        check_schema(&workflow.schema, &members)?;
         let message = verify(envelope, members)?;
         Ok((message, workflow))
     }
@@ -211,6 +254,7 @@ impl Intake {
         &self,
         message: Verified<Message>,
         workflow: &Workflow,
+        now: Time,
     ) -> Result<Accepted, IntakeError> {
         let message = message.into_inner();
         let receipt = Receipt::sign(
@@ -218,12 +262,12 @@ impl Intake {
             message.msg_id,
             workflow.initial.clone(),
             message.content_hash,
-            self.clock.now(),
+            now,
         );
-        let loaded = machine::admitted(message, receipt, workflow);
+        let (loaded, next) = machine::admitted(message, receipt, workflow);
         let projection = Projection::of(&loaded);
         let receipt = Arc::clone(&loaded.receipt);
-        match self.guarantee.admit(Admission { loaded }).await.map_err(refusal_of)? {
+        match self.guarantee.admit(Admission { loaded, next }).await.map_err(refusal_of)? {
             Admitted::Before(receipt) => Ok(Accepted { receipt, before: true }),
             Admitted::Now(Settled::All) => Ok(Accepted { receipt, before: false }),
             Admitted::Now(Settled::Truth) => {
@@ -244,13 +288,29 @@ pub fn body_bytes_max(message_bytes_max: usize) -> usize {
     message_bytes_max.saturating_mul(6).saturating_add(4096)
 }
 
+/// The message is of its type's schema.
+fn check_schema(schema: &Schema, members: &Members) -> Result<(), Refusal> {
+    let errors = schema.check(&members.value);
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("the message is not of the schema of `{}`", members.msg_type);
+    Err(Refusal { errors, ..Refusal::new(Code::SchemaInvalid, detail) })
+}
+
 fn refusal_of(e: AdmitError) -> IntakeError {
-    let code = match &e {
-        AdmitError::Unknown => Code::MsgIdUnknown,
-        AdmitError::Foreign => Code::MsgIdForeign,
-        AdmitError::Expired(_) => Code::MsgIdExpired,
-        AdmitError::Used => Code::MsgIdUsed,
-        AdmitError::Fault(fault) => return IntakeError::Fault(fault.clone()),
+    match e {
+        AdmitError::Id(e) => id_refusal(&e).into(),
+        AdmitError::Fault(fault) => IntakeError::Fault(fault),
+    }
+}
+
+fn id_refusal(e: &IdRefused) -> Refusal {
+    let code = match e {
+        IdRefused::Unknown => Code::MsgIdUnknown,
+        IdRefused::Foreign => Code::MsgIdForeign,
+        IdRefused::Expired(_) => Code::MsgIdExpired,
+        IdRefused::Used => Code::MsgIdUsed,
     };
-    Refusal::new(code, e.to_string()).at("/msg_id", e.to_string()).into()
+    Refusal::new(code, e.to_string()).at("/msg_id", e.to_string())
 }
