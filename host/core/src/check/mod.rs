@@ -19,6 +19,7 @@
 mod explain;
 mod flow;
 mod graph;
+mod guards;
 mod keywords;
 mod modules;
 mod reads;
@@ -53,6 +54,9 @@ pub enum Rule {
     LongRetry,
     /// A module that is not there.
     ModuleUnknown,
+    /// A module that is no action where one is invoked, or no validator where one
+    /// checks.
+    WrongWorld,
     /// A state that a module may return and that is no target.
     NoTarget,
     /// A target that the module never returns.
@@ -61,6 +65,8 @@ pub enum Rule {
     ExtMissing,
     /// Msg_Ext is or may be other than what an action reads.
     ExtMismatch,
+    /// A guard or rule that cannot be evaluated, or may not be.
+    Guard,
 }
 
 /// How much is known.
@@ -82,7 +88,8 @@ pub struct CheckFinding {
     pub rule: Rule,
     /// JSON Pointer into the workflow.
     pub pointer: String,
-    /// A shortest way from the initial state that shows it, both ends included.
+    /// A shortest way from the initial state that shows it, both ends included; of
+    /// a guard, one that leads to it.
     pub path: Vec<MsgState>,
     /// The action that it is about: name and version, or what was asked for.
     pub action: Option<String>,
@@ -99,16 +106,19 @@ pub struct CheckFinding {
 ///
 /// Proven are: every state is reached; from every state a final one is, without
 /// counting on a cancel; no circle turns by itself; attempts come within a year;
-/// every module is there, returns targets only and can return each of them; and
-/// Msg_Ext is what each action reads, on every way to it.
+/// every module is there, returns targets only and can return each of them;
+/// Msg_Ext is what each action reads, on every way to it; and each guard can be
+/// evaluated on every message and Msg_Ext that may come.
 #[must_use]
 pub fn check(workflow: &Workflow, modules: &Resolve<'_>) -> Vec<CheckFinding> {
     let graph = Graph::new(workflow);
     let known = modules::resolve(&graph, modules);
     let mut findings = graph::check(&graph);
     findings.extend(modules::check(&graph, &known));
+    findings.extend(modules::validators(workflow, modules));
     let steps = flow::steps(&graph, &known);
     let exts = flow::flow(&graph, &steps);
+    findings.extend(guards::check(workflow, &graph, &exts));
     let mut search = Search::new(graph.initial, &steps);
     for (place, module) in known.iter().enumerate() {
         if findings.len() >= FINDINGS_MAX {

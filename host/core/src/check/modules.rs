@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::graph::Graph;
 use super::shape::{Object, of_schema};
 use super::{CheckFinding, Rule};
-use crate::module::Manifest;
+use crate::module::{Manifest, World};
 use crate::types::MsgState;
-use crate::workflow::{Invoke, Kind, ModuleSpec};
+use crate::workflow::{Invoke, Kind, ModuleSpec, State, Workflow};
 
 /// Finds the module that a specification resolves to.
 pub type Resolve<'a> = dyn Fn(&ModuleSpec) -> Option<Arc<Manifest>> + 'a;
@@ -31,7 +31,7 @@ pub(super) fn resolve(graph: &Graph<'_>, modules: &Resolve<'_>) -> Vec<Option<Ar
         let found = known.entry(spec.to_string()).or_insert_with(|| modules(spec).map(Known::new));
         found.clone()
     };
-    let of_state = |state: &&crate::workflow::State| match &state.kind {
+    let of_state = |state: &&State| match &state.kind {
         Kind::Invoke(invoke) => find(&invoke.module),
         _ => None,
     };
@@ -44,8 +44,7 @@ impl Known {
             (state.clone(), of_schema(schema).parts().object.clone())
         };
         let patches = manifest.returns.iter().map(patch).collect();
-        let label = format!("{}@{}", manifest.name, manifest.version);
-        Arc::new(Self { manifest, label, patches })
+        Arc::new(Self { label: label(&manifest), manifest, patches })
     }
 }
 
@@ -55,20 +54,52 @@ pub(super) fn check(graph: &Graph<'_>, known: &[Option<Arc<Known>>]) -> Vec<Chec
     for (place, state) in graph.states.iter().enumerate() {
         let Kind::Invoke(invoke) = &state.kind else { continue };
         let at = format!("/states/{}", graph.names[place]);
+        let invoked = format!("{at}/invoke");
         let found = match &known[place] {
-            None => vec![unknown(&at, &invoke.module)],
-            Some(module) => returns(&at, invoke, module),
+            None => vec![unknown(&invoked, &invoke.module)],
+            Some(module) => match wrong_world(&invoked, &module.manifest, World::Action) {
+                Some(wrong) => vec![wrong],
+                None => returns(&at, invoke, module),
+            },
         };
         findings.extend(found.into_iter().map(|finding| finding.along(graph.path(place))));
     }
     findings
 }
 
+/// Every validator is there, and is one.
+pub(super) fn validators(workflow: &Workflow, modules: &Resolve<'_>) -> Vec<CheckFinding> {
+    let check = |(i, spec): (usize, &ModuleSpec)| {
+        let at = format!("/validators/{i}");
+        match modules(spec) {
+            None => Some(unknown(&at, spec)),
+            Some(manifest) => wrong_world(&at, &manifest, World::Validator),
+        }
+    };
+    workflow.validators.iter().enumerate().filter_map(check).collect()
+}
+
+fn wrong_world(at: &str, manifest: &Manifest, wanted: World) -> Option<CheckFinding> {
+    if manifest.world == wanted {
+        return None;
+    }
+    let (label, is) = (label(manifest), manifest.world.as_str());
+    let detail = format!(
+        "`{label}` is of the world `{is}`; what stands here must be of the world `{}`",
+        wanted.as_str()
+    );
+    let fix = format!("name a module of the world `{}`", wanted.as_str());
+    Some(CheckFinding::new(Rule::WrongWorld, at, detail, fix).of(&label))
+}
+
+fn label(manifest: &Manifest) -> String {
+    format!("{}@{}", manifest.name, manifest.version)
+}
+
 fn unknown(at: &str, spec: &ModuleSpec) -> CheckFinding {
-    let detail = format!("no module fits `{spec}`, so nothing behind its answer is proven");
+    let detail = format!("no module fits `{spec}`, so nothing behind it is proven");
     let fix = "deploy one that does, or name another";
-    CheckFinding::new(Rule::ModuleUnknown, format!("{at}/invoke"), detail, fix)
-        .of(&spec.to_string())
+    CheckFinding::new(Rule::ModuleUnknown, at, detail, fix).of(&spec.to_string())
 }
 
 fn returns(at: &str, invoke: &Invoke, module: &Known) -> Vec<CheckFinding> {
