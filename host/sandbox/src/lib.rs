@@ -80,7 +80,7 @@ pub struct Prepared {
 impl Prepared {
     /// The module, as it will be deployed.
     #[must_use]
-    pub fn module(&self) -> &Module {
+    pub fn module(&self) -> &Arc<Module> {
         &self.module
     }
 }

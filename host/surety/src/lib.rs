@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  main → cli ─┬─ serve ─┬─ data      folder, host key, operator token
-//!              │         ├─ deploy    catalog ⇄ workflows and sandbox
+//!              │         ├─ deploy    catalog ⇄ workflows and sandbox, if `check` allows
 //!              │         ├─ workers   feeder → controllers
 //!              │         └─ http      connections → api
 //!              └─ the other commands, which are clients of the api
@@ -20,6 +20,7 @@ pub mod clock;
 pub mod data;
 pub mod tokens;
 
+pub mod check;
 pub mod deploy;
 pub mod serve;
 pub mod watch;

@@ -1,40 +1,56 @@
 //! What is wrong with what an action reads, in words: what, along which way, by
 //! whose doing, and what would mend it.
 
-use super::flow::{Patch, Step};
+use super::flow::Patch;
 use super::graph::Graph;
 use super::modules::Known;
 use super::reads::{Problem, problems};
 use super::shape::{Object, Shape};
-use super::witness::{Witness, find, tokens};
+use super::witness::{Search, Witness, tokens};
 use super::{CheckFinding, Rule, Severity};
 
 /// What the action of a state reads and is not proven to find.
 pub(super) fn reads(
     graph: &Graph<'_>,
-    steps: &[Vec<Step>],
-    place: usize,
+    search: &mut Search<'_>,
+    (place, ext): (usize, &Object),
     module: &Known,
-    ext: &Object,
 ) -> Vec<CheckFinding> {
     let reads = &module.manifest.reads;
-    let mut findings: Vec<CheckFinding> = Vec::new();
+    let mut found: Vec<(Problem, CheckFinding)> = Vec::new();
     for problem in problems(&Shape::from(ext.clone()), reads) {
-        let witness = find(graph.initial, steps, (place, ext), reads, &problem);
-        let finding = match witness {
-            Witness::None => continue,
+        match search.find((place, ext), reads, &problem) {
+            Witness::None => {}
             Witness::TooMany => {
-                finding(graph, place, module, &problem, None).along(graph.path(place))
+                let finding = finding(graph, place, module, &problem, None);
+                found.push((problem, finding.along(graph.path(place))));
             }
             Witness::Along { path, problem, writer } => {
-                finding(graph, place, module, &problem, writer).along(graph.named(&path))
+                let finding = finding(graph, place, module, &problem, writer);
+                found.push((problem, finding.along(graph.named(&path))));
             }
-        };
-        if !findings.contains(&finding) {
-            findings.push(finding);
+        }
+    }
+    let mut findings: Vec<CheckFinding> = Vec::new();
+    for (problem, finding) in &found {
+        let follows = found.iter().any(|(other, _)| follows(problem, other));
+        if !follows && !findings.contains(finding) {
+            findings.push(finding.clone());
         }
     }
     findings
+}
+
+/// Whether a problem is one only because of another: what is in a member that may
+/// be missing or of another type, and what else is said of a value of that type.
+fn follows(problem: &Problem, other: &Problem) -> bool {
+    let inside = problem.pointer.strip_prefix(&other.pointer);
+    match (inside, other.keyword.as_str(), problem.keyword.as_str()) {
+        (Some(""), "type", "type" | "required") => false,
+        (Some(""), "type", _) => true,
+        (Some(inside), "type" | "required", _) => inside.starts_with('/'),
+        _ => false,
+    }
 }
 
 fn finding(

@@ -77,7 +77,12 @@ pub(super) fn flow(graph: &Graph<'_>, steps: &[Vec<Step>]) -> Vec<Option<Object>
     let mut visits = vec![0; steps.len()];
     exts[graph.initial] = Some(Object::empty());
     let mut waiting = BTreeSet::from([rank[graph.initial]]);
-    while let Some(next) = waiting.pop_first() {
+    let mut last = 0;
+    // Round after round, so that what comes back along a circle waits for the
+    // rest of the round.
+    while let Some(next) = waiting.range(last..).next().or(waiting.first()).copied() {
+        waiting.remove(&next);
+        last = next;
         let from = order[next];
         visits[from] += 1;
         let Some(ext) = exts[from].clone() else { continue };

@@ -94,8 +94,7 @@ impl<'w> Graph<'w> {
 
     /// A shortest way from the initial state to this one, both included.
     pub(super) fn path(&self, to: usize) -> Vec<MsgState> {
-        let before = self.reached(self.initial, |_| true);
-        self.named(&trace(&before, to))
+        self.named(&trace(&self.reached(self.initial, Way::leads_on), to))
     }
 
     pub(super) fn named(&self, places: &[usize]) -> Vec<MsgState> {
@@ -115,6 +114,11 @@ fn trace(before: &[Option<usize>], to: usize) -> Vec<usize> {
 }
 
 impl Way {
+    /// Whether it may lead to where a message has not been before.
+    fn leads_on(self) -> bool {
+        self != Self::Back
+    }
+
     fn of(by: By<'_>) -> Self {
         match by {
             By::Answer => Self::Answer,
@@ -130,7 +134,7 @@ impl Way {
 /// Every state can be reached, a final state can be reached from each, nothing
 /// turns in circles by itself, and attempts come to an end.
 pub(super) fn check(graph: &Graph<'_>) -> Vec<CheckFinding> {
-    let reached = graph.reached(graph.initial, |_| true);
+    let reached = graph.reached(graph.initial, Way::leads_on);
     let mut findings = Vec::new();
     for (place, name) in graph.names.iter().enumerate() {
         if reached[place].is_none() {
@@ -154,14 +158,30 @@ pub(super) fn check(graph: &Graph<'_>) -> Vec<CheckFinding> {
     findings
 }
 
-/// States from which no final state can be reached. A parked message gets on by
-/// a redrive; a cancel is no way out that a state may count on.
+/// States from which no final state can be reached. A cancel is no way out that a
+/// state may count on, nor is the way back out of a parked state: it leads to
+/// where the message was. A parked state may count on it.
 fn dead_ends(graph: &Graph<'_>, reached: &[Option<usize>]) -> Vec<CheckFinding> {
     let mut ends: Vec<bool> =
         graph.states.iter().map(|state| matches!(state.kind, Kind::Final)).collect();
+    lead_to(graph, &mut ends, |way| way != Way::Cancel && way.leads_on());
+    lead_to(graph, &mut ends, |way| way == Way::Back);
+    let stuck = (0..ends.len()).filter(|place| !ends[*place] && reached[*place].is_some());
+    let finding = |place: usize| {
+        let name = graph.names[place];
+        let detail = format!("no final state can be reached from `{name}`");
+        let fix = "give it, or a state behind it, a way to a final state";
+        CheckFinding::new(Rule::DeadEnd, format!("/states/{name}"), detail, fix)
+            .along(graph.path(place))
+    };
+    stuck.map(finding).collect()
+}
+
+/// Adds the states that lead to one of these.
+fn lead_to(graph: &Graph<'_>, ends: &mut [bool], takes: impl Fn(Way) -> bool) {
     let mut behind = vec![Vec::new(); ends.len()];
     for (from, edges) in graph.edges.iter().enumerate() {
-        for edge in edges.iter().filter(|edge| edge.way != Way::Cancel) {
+        for edge in edges.iter().filter(|edge| takes(edge.way)) {
             behind[edge.to].push(from);
         }
     }
@@ -173,15 +193,6 @@ fn dead_ends(graph: &Graph<'_>, reached: &[Option<usize>]) -> Vec<CheckFinding> 
             }
         }
     }
-    let stuck = (0..ends.len()).filter(|place| !ends[*place] && reached[*place].is_some());
-    let finding = |place: usize| {
-        let name = graph.names[place];
-        let detail = format!("no final state can be reached from `{name}`");
-        let fix = "give it, or a state behind it, a way to a final state";
-        CheckFinding::new(Rule::DeadEnd, format!("/states/{name}"), detail, fix)
-            .along(graph.path(place))
-    };
-    stuck.map(finding).collect()
 }
 
 /// Circles that no action and no waiting breaks, each once.

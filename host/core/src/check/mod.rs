@@ -19,6 +19,7 @@
 mod explain;
 mod flow;
 mod graph;
+mod guards;
 mod keywords;
 mod modules;
 mod reads;
@@ -37,6 +38,7 @@ use crate::workflow::Workflow;
 pub use modules::Resolve;
 
 use graph::{Graph, arrows};
+use witness::Search;
 
 /// What a finding is about. The texts are for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,6 +62,8 @@ pub enum Rule {
     ExtMissing,
     /// Msg_Ext is or may be other than what an action reads.
     ExtMismatch,
+    /// A guard or rule that is of the wrong type, or may look at what is not there.
+    Guard,
 }
 
 /// How much is known.
@@ -99,7 +103,8 @@ pub struct CheckFinding {
 /// Proven are: every state is reached; from every state a final one is, without
 /// counting on a cancel; no circle turns by itself; attempts come within a year;
 /// every module is there, returns targets only and can return each of them; and
-/// Msg_Ext is what each action reads, on every way to it.
+/// Msg_Ext is what each action reads, and what each guard looks at, on every way
+/// to it.
 #[must_use]
 pub fn check(workflow: &Workflow, modules: &Resolve<'_>) -> Vec<CheckFinding> {
     let graph = Graph::new(workflow);
@@ -108,11 +113,16 @@ pub fn check(workflow: &Workflow, modules: &Resolve<'_>) -> Vec<CheckFinding> {
     findings.extend(modules::check(&graph, &known));
     let steps = flow::steps(&graph, &known);
     let exts = flow::flow(&graph, &steps);
+    let mut search = Search::new(graph.initial, &steps);
     for (place, module) in known.iter().enumerate() {
+        if findings.len() >= FINDINGS_MAX {
+            break;
+        }
         if let (Some(module), Some(ext)) = (module, &exts[place]) {
-            findings.extend(explain::reads(&graph, &steps, place, module, ext));
+            findings.extend(explain::reads(&graph, &mut search, (place, ext), module));
         }
     }
+    findings.extend(guards::check(workflow, &graph, &exts));
     findings.truncate(FINDINGS_MAX);
     findings
 }

@@ -83,12 +83,12 @@ fn returns(at: &str, invoke: &Invoke, module: &Known) -> Vec<CheckFinding> {
             CheckFinding::new(Rule::NoTarget, format!("{at}/targets"), detail, fix).of(label),
         );
     }
-    for (i, target) in invoke.targets.iter().enumerate() {
+    for target in &invoke.targets {
         if !returns.contains_key(target) {
             let all = returns.keys().map(MsgState::as_str).collect::<Vec<_>>().join(", ");
             let detail = format!("`{label}` never returns `{target}`; it returns {all}");
             let fix = format!("take `{target}` out of `targets`");
-            let pointer = format!("{at}/targets/{i}");
+            let pointer = format!("{at}/targets");
             findings.push(CheckFinding::new(Rule::NeverReturned, pointer, detail, fix).of(label));
         }
     }

@@ -7,15 +7,19 @@
 
 use std::collections::BTreeMap;
 
-use super::flow::{Step, after};
-use super::reads::{Problem, problems};
-use super::shape::{Object, Shape, Slot, merged};
-use crate::check::flow::Patch;
 use serde_json::Value;
+
+use super::flow::{Patch, Step, after};
+use super::reads::{Problem, problems};
+use super::shape::{Object, Shape, merged};
 
 /// How many pairs of state and Msg_Ext are looked at for one problem. Ways that
 /// write different things double with each choice between them.
 const NODES_MAX: usize = 2_000;
+
+/// How many are looked at for all problems of a workflow: a hundred problems in a
+/// thousand states.
+const NODES_SUM_MAX: usize = 100_000;
 
 /// What was found out about a problem.
 pub(super) enum Witness<'s> {
@@ -42,49 +46,61 @@ struct Node<'s> {
     step: Option<&'s Step>,
 }
 
-/// Looks for the way along which a problem of what an action reads arises.
-pub(super) fn find<'s>(
+/// Looks for ways.
+pub(super) struct Search<'s> {
     initial: usize,
     steps: &'s [Vec<Step>],
-    (place, ext): (usize, &Object),
-    reads: &Value,
-    problem: &Problem,
-) -> Witness<'s> {
-    let tokens = tokens(&problem.pointer);
-    let member = tokens.first();
-    let start = Node { place: initial, ext: Object::empty(), before: None, step: None };
-    let mut nodes = vec![start];
-    let mut by_place: BTreeMap<usize, Vec<usize>> = BTreeMap::from([(initial, vec![0])]);
-    let mut next = 0;
-    while next < nodes.len() {
-        let node = &nodes[next];
-        if node.place == place {
-            let seen = seen(ext, &node.ext, member);
-            let shape = Shape::from(seen);
-            let same = |p: &Problem| p.pointer == problem.pointer && p.keyword == problem.keyword;
-            if let Some(problem) = problems(&shape, reads).into_iter().find(same) {
-                let (path, taken) = trace(&nodes, next);
-                let patches = taken.iter().rev().filter_map(|step| step.patch.as_ref());
-                let writer = patches.into_iter().find(|patch| touches(&patch.change, &tokens));
-                return Witness::Along { path, problem, writer };
-            }
-        }
-        for step in &steps[node.place] {
-            let node = &nodes[next];
-            let ext = narrowed(&node.ext, step, member);
-            let others = by_place.entry(step.to).or_default();
-            if others.iter().any(|other| nodes[*other].ext == ext) {
-                continue;
-            }
-            if nodes.len() >= NODES_MAX {
-                return Witness::TooMany;
-            }
-            others.push(nodes.len());
-            nodes.push(Node { place: step.to, ext, before: Some(next), step: Some(step) });
-        }
-        next += 1;
+    left: usize,
+}
+
+impl<'s> Search<'s> {
+    pub(super) fn new(initial: usize, steps: &'s [Vec<Step>]) -> Self {
+        Self { initial, steps, left: NODES_SUM_MAX }
     }
-    Witness::None
+
+    /// Looks for the way along which a problem of what the action of a state
+    /// reads arises. `ext` is what it is where all ways meet.
+    pub(super) fn find(
+        &mut self,
+        (place, ext): (usize, &Object),
+        reads: &Value,
+        problem: &Problem,
+    ) -> Witness<'s> {
+        let tokens = tokens(&problem.pointer);
+        let member = tokens.first();
+        let start = Node { place: self.initial, ext: Object::empty(), before: None, step: None };
+        let mut nodes = vec![start];
+        let mut by_place: BTreeMap<usize, Vec<usize>> = [(self.initial, vec![0])].into();
+        let mut next = 0;
+        while let Some(node) = nodes.get(next) {
+            if node.place == place {
+                let shape = Shape::from(seen(ext, &node.ext, member));
+                let same =
+                    |p: &Problem| p.pointer == problem.pointer && p.keyword == problem.keyword;
+                if let Some(problem) = problems(&shape, reads).into_iter().find(same) {
+                    let (path, taken) = trace(&nodes, next);
+                    let mut patches = taken.iter().rev().filter_map(|step| step.patch.as_ref());
+                    let writer = patches.find(|patch| touches(&patch.change, &tokens));
+                    return Witness::Along { path, problem, writer };
+                }
+            }
+            for step in &self.steps[node.place] {
+                let ext = narrowed(&nodes[next].ext, step, member);
+                let others = by_place.entry(step.to).or_default();
+                if others.iter().any(|other| nodes[*other].ext == ext) {
+                    continue;
+                }
+                if nodes.len() >= NODES_MAX || self.left == 0 {
+                    return Witness::TooMany;
+                }
+                self.left -= 1;
+                others.push(nodes.len());
+                nodes.push(Node { place: step.to, ext, before: Some(next), step: Some(step) });
+            }
+            next += 1;
+        }
+        Witness::None
+    }
 }
 
 /// Msg_Ext behind a step, as far as it is about one member, if it is.
@@ -102,8 +118,7 @@ fn narrowed(ext: &Object, step: &Step, member: Option<&String>) -> Object {
 fn seen(all: &Object, one: &Object, member: Option<&String>) -> Object {
     let Some(name) = member else { return one.clone() };
     let mut seen = all.clone();
-    let slot: Slot = one.slot(name);
-    seen.known.insert(name.clone(), slot);
+    seen.known.insert(name.clone(), one.slot(name));
     seen
 }
 

@@ -6,16 +6,16 @@ mod removal;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use surety_core::check::{CheckFinding, check, refuse};
-use surety_core::module::{Manifest, Module};
-use surety_core::ports::{Actions as _, Catalog, Clock, DeployError, Deployment, Fault, Guarantee};
-use surety_core::refusal::{Code, Finding, Refusal};
-use surety_core::schema::FINDINGS_MAX;
+use surety_core::module::Module;
+use surety_core::ports::{Catalog, Clock, DeployError, Deployment, Fault, Guarantee};
+use surety_core::refusal::{Code, Refusal};
 use surety_core::types::Digest;
-use surety_core::workflow::{ModuleSpec, Workflow};
+use surety_core::workflow::Workflow;
 use surety_core::workflows::Workflows;
 use surety_sandbox::{Prepared, Sandbox};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::check;
 
 /// Why nothing was deployed. What runs is what ran before.
 #[derive(Debug)]
@@ -137,7 +137,9 @@ impl Deployer {
         // Compiled before it is kept: what the catalog has must run at a start.
         // Kept before it runs: what runs must be there after a crash.
         let prepared = self.prepare(deployment.clone(), component.clone()).await??;
-        self.check_fits(prepared.module())?;
+        let (sandbox, workflows) = (Arc::clone(&self.sandbox), Arc::clone(&self.workflows));
+        let module = Arc::clone(prepared.module());
+        aside(move || check::fits(&sandbox, &workflows, &module)).await??;
         let kept = self.catalog.put_module(deployment.clone(), component).await;
         kept.map_err(|e| match e {
             DeployError::AlreadyExists(digest) => {
@@ -157,9 +159,7 @@ impl Deployer {
         component: Vec<u8>,
     ) -> Result<Result<Prepared, Refusal>, Fault> {
         let sandbox = Arc::clone(&self.sandbox);
-        tokio::task::spawn_blocking(move || sandbox.prepare(deployment, &component))
-            .await
-            .map_err(|e| Fault::Unavailable(format!("compiling ended early: {e}")))
+        aside(move || sandbox.prepare(deployment, &component)).await
     }
 
     /// Deploys a workflow's text. Whether the caller is still there or not, it
@@ -181,8 +181,13 @@ impl Deployer {
     }
 
     async fn deploy_workflow(&self, text: &str) -> Result<Digest, NotDeployed> {
-        let workflow = Workflow::parse(text)?;
-        refuse(&self.check(&workflow))?;
+        let (sandbox, text) = (Arc::clone(&self.sandbox), text.to_owned());
+        let workflow = aside(move || {
+            let workflow = Workflow::parse(&text)?;
+            check::holds(&sandbox, &workflow)?;
+            Ok::<_, Refusal>(workflow)
+        });
+        let workflow = workflow.await??;
         let (msg_type, version) = (workflow.msg_type.clone(), workflow.version);
         let kept = self.catalog.put_workflow(msg_type.clone(), version, Arc::clone(&workflow.text));
         kept.await.map_err(|e| match e {
@@ -197,50 +202,12 @@ impl Deployer {
         tracing::info!(%msg_type, version, %digest, "workflow deployed");
         Ok(digest)
     }
+}
 
-    /// What cannot be proven of a workflow with the modules that are deployed.
-    fn check(&self, workflow: &Workflow) -> Vec<CheckFinding> {
-        check(workflow, &|spec| Some(Arc::clone(&self.sandbox.resolve(spec)?.manifest)))
-    }
-
-    /// The newest workflow of each type holds with the module as well, where it
-    /// would invoke it. One that does not hold now stands in nobody's way: the
-    /// module may be what mends it.
-    fn check_fits(&self, module: &Module) -> Result<(), Refusal> {
-        let label = format!("{}@{}", module.manifest.name, module.manifest.version);
-        let detail = format!("deployed workflows would not hold with `{label}`");
-        let mut unfit = Refusal::new(Code::ModuleUnfit, detail);
-        for workflow in self.workflows.all() {
-            let admits = self.workflows.newest(&workflow.msg_type);
-            if admits.is_none_or(|admits| admits.digest != workflow.digest) {
-                continue;
-            }
-            let findings = check(&workflow, &|spec| self.resolved_with(spec, module));
-            if !findings.is_empty() && self.check(&workflow).is_empty() {
-                let name = format!("workflow `{}` version {}", workflow.msg_type, workflow.version);
-                let of_workflow = |finding: Finding| {
-                    let detail = format!("{name}: {}", finding.detail);
-                    Finding { detail, ..finding }
-                };
-                unfit.errors.extend(findings.iter().map(|f| of_workflow(f.in_one())));
-            }
-        }
-        unfit.errors.truncate(FINDINGS_MAX);
-        if unfit.errors.is_empty() { Ok(()) } else { Err(unfit) }
-    }
-
-    /// What a specification resolves to once this module is deployed.
-    fn resolved_with(&self, spec: &ModuleSpec, module: &Module) -> Option<Arc<Manifest>> {
-        let Manifest { name, version, .. } = &*module.manifest;
-        let now = self.sandbox.resolve(spec);
-        let newer = now.as_ref().is_none_or(|now| now.manifest.version <= *version);
-        match now {
-            _ if newer && spec.admits(name, version, module.digest) => {
-                Some(Arc::clone(&module.manifest))
-            }
-            now => now.map(|now| Arc::clone(&now.manifest)),
-        }
-    }
+/// Computes beside the threads that answer requests.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    let ended_early = |e| Fault::Unavailable(format!("the deployment ended early: {e}"));
+    tokio::task::spawn_blocking(work).await.map_err(ended_early)
 }
 
 /// Runs to the end, also when the caller goes away.

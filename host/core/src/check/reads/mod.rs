@@ -169,17 +169,24 @@ impl Reader<'_> {
     }
 }
 
-/// Whether every value was written under the same keyword.
+/// Whether every value that the keyword is about was written under the same.
 fn is_fact_of(parts: &Parts, schema: &Map<String, Value>, keyword: &str) -> bool {
     let Some(fact) = fact(schema, keyword) else { return false };
     let holds = |facts: Option<&Facts>| facts.is_none_or(|facts| facts.contains(&fact));
-    !parts.null
-        && !parts.yes
-        && !parts.no
-        && holds(parts.number.as_ref().map(|part| &part.facts))
-        && holds(parts.text.as_ref().map(|part| &part.facts))
-        && holds(parts.array.as_ref().map(|part| &part.facts))
-        && holds(parts.object.as_ref().map(|part| &part.facts))
+    let numbers = || holds(parts.number.as_ref().map(|part| &part.facts));
+    let texts = || holds(parts.text.as_ref().map(|part| &part.facts));
+    let arrays = || holds(parts.array.as_ref().map(|part| &part.facts));
+    let objects = || holds(parts.object.as_ref().map(|part| &part.facts));
+    match keyword {
+        "multipleOf" => numbers(),
+        "pattern" | "format" => texts(),
+        "uniqueItems" | "contains" => arrays(),
+        "propertyNames" | "dependentRequired" | "dependentSchemas" => objects(),
+        _ => {
+            let others = parts.null || parts.yes || parts.no;
+            !others && numbers() && texts() && arrays() && objects()
+        }
+    }
 }
 
 /// Whether the value is of one kind only, so that what no value of that kind

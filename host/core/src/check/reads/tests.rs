@@ -236,6 +236,34 @@ fn combinations() {
             "",
         ),
     ]);
+    // A branch's words are not those of the other branch.
+    let others = |other: Value| json!({"anyOf": [{"type": "string", "not": {"type": "null"}, "pattern": PATTERN}, other]});
+    table(&[
+        (others(json!({"type": "null"})), json!({"not": {"type": "null"}}), "not"),
+        (others(json!({"type": "integer"})), json!({"pattern": PATTERN}), ""),
+        (others(json!({"type": "string"})), json!({"pattern": PATTERN}), "pattern"),
+        (
+            json!({"anyOf": [{"type": "integer"}, {"type": "number"}]}),
+            json!({"type": "integer"}),
+            "type",
+        ),
+        (
+            json!({"anyOf": [{"minimum": 1}, {"exclusiveMinimum": 1}], "type": "number"}),
+            json!({"exclusiveMinimum": 1}),
+            "exclusiveMinimum",
+        ),
+        (json!({"anyOf": [{"const": 1}, {"type": "integer"}]}), json!({"const": 1}), "const"),
+        (
+            json!({"anyOf": [{"maxItems": 1}, {"maxItems": 2}], "type": "array"}),
+            json!({"maxItems": 1}),
+            "maxItems",
+        ),
+        (
+            json!({"anyOf": [{"minLength": 2}, {"minLength": 1}], "type": "string"}),
+            json!({"minLength": 2}),
+            "minLength",
+        ),
+    ]);
     // What was written under the same words needs no understanding.
     let tagged = json!({"type": "object", "oneOf": [
         {"required": ["a"], "properties": {"a": {"type": "string"}}},

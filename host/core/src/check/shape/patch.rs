@@ -23,8 +23,13 @@ fn after(old: &Slot, patch: &Slot) -> Slot {
     if patch.shape == Shape::Any {
         return Slot { must: false, shape: Shape::Any };
     }
-    let kept = if patch.must { Slot { must: true, shape: Shape::never() } } else { old.clone() };
     let change = patch.shape.parts();
+    let in_place = old.is_empty() || change.object.is_none();
+    if patch.must && !change.null && in_place && change.object.as_ref().is_none_or(has_no_null) {
+        // Shared, as most are, so that they are soon found to be equal.
+        return patch.clone();
+    }
+    let kept = if patch.must { Slot { must: true, shape: Shape::never() } } else { old.clone() };
     let plain = Parts { null: false, object: None, ..Parts::clone(change) };
     let mut shape = kept.shape.join(&plain.into());
     if let Some(change) = &change.object {

@@ -31,7 +31,7 @@ impl Shape {
     pub(in crate::check) fn in_words(&self) -> String {
         let Self::Of(parts) = self else { return "anything".to_owned() };
         match parts.values() {
-            Some(values) if values.len() <= NAMED_MAX => {
+            Some(values) if values.len() <= NAMED_MAX && !(parts.yes && parts.no) => {
                 values.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ")
             }
             _ => parts.types().join(" or "),

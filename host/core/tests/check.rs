@@ -1,0 +1,224 @@
+//! The static check against a corpus: valid workflows in which nothing is found,
+//! and faults, each a small change to one of them, each found and named.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use surety_core::check::{CheckFinding, check, refuse};
+use surety_core::module::{Manifest, Module};
+use surety_core::types::Digest;
+use surety_core::workflow::{ModuleSpec, Workflow};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// A workflow with its modules, as the corpus has them.
+fn checked(case: &Value) -> Vec<CheckFinding> {
+    let workflow = Workflow::parse(&case["workflow"].to_string());
+    let workflow = workflow.unwrap_or_else(|e| panic!("{e}"));
+    let modules: Vec<_> = case["modules"].as_object().unwrap().iter().map(manifest).collect();
+    check(&workflow, &|spec| find(&modules, spec))
+}
+
+fn manifest((name, module): (&String, &Value)) -> Arc<Manifest> {
+    let mut module = module.clone();
+    module["name"] = json!(name);
+    module["world"] = json!("surety:action/action@1.0.0");
+    module["settings"] = json!(true);
+    let manifest = Manifest::parse(module.to_string().as_bytes());
+    let manifest = manifest.unwrap_or_else(|e| panic!("{name}: {e}"));
+    // Its schemas compile.
+    let module = Module::new(manifest, Digest::of(name.as_bytes()), "{}");
+    module.unwrap_or_else(|e| panic!("{name}: {e}")).manifest
+}
+
+fn find(modules: &[Arc<Manifest>], spec: &ModuleSpec) -> Option<Arc<Manifest>> {
+    let digest = |m: &Manifest| Digest::of(m.name.as_str().as_bytes());
+    modules.iter().find(|m| spec.admits(&m.name, &m.version, digest(m))).cloned()
+}
+
+fn valid() -> BTreeMap<String, Value> {
+    let folder = root().join("tests/workflows/valid");
+    let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| (path.file_stem().unwrap().to_string_lossy().into(), read(&path))).collect()
+}
+
+fn shown(findings: &[CheckFinding]) -> String {
+    findings.iter().map(CheckFinding::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn valid_workflows_hold() {
+    let valid = valid();
+    assert!(valid.len() >= 3);
+    for (name, case) in valid {
+        let findings = checked(&case);
+        assert!(findings.is_empty(), "{name}:\n{}", shown(&findings));
+        refuse(&findings).unwrap();
+    }
+}
+
+/// The workflow and the actions that come with the repository.
+#[test]
+fn the_withdrawal_holds() {
+    let mut workflow = read(&root().join("workflows/withdrawal.json"));
+    workflow["schema"] = read(&root().join("schemas/withdrawal.schema.json"));
+    let modules: BTreeMap<_, _> = ["screen", "quote", "settle", "notify"]
+        .map(|name| (name, read(&root().join(format!("actions/{name}/manifest.json")))))
+        .into();
+    let modules: Vec<_> = modules
+        .values()
+        .map(|module| Arc::new(Manifest::parse(module.to_string().as_bytes()).unwrap()))
+        .collect();
+    let workflow = Workflow::parse(&workflow.to_string()).unwrap();
+    let findings = check(&workflow, &|spec| find(&modules, spec));
+    assert!(findings.is_empty(), "{}", shown(&findings));
+}
+
+/// Puts values into a JSON text, the parents first.
+fn changed(mut case: Value, fault: &Value) -> Value {
+    for (pointer, value) in fault["set"].as_object().into_iter().flatten() {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let name = name.replace("~1", "/");
+        match case.pointer_mut(parent) {
+            Some(Value::Object(members)) => drop(members.insert(name, value.clone())),
+            Some(Value::Array(items)) => match name.parse::<usize>().unwrap() {
+                at if at < items.len() => items[at] = value.clone(),
+                _ => items.push(value.clone()),
+            },
+            _ => panic!("there is no {parent}"),
+        }
+    }
+    for pointer in fault["remove"].as_array().into_iter().flatten() {
+        let (parent, name) = pointer.as_str().unwrap().rsplit_once('/').unwrap();
+        let parent = case.pointer_mut(parent).and_then(Value::as_object_mut);
+        assert!(parent.unwrap().remove(name).is_some(), "there is no {pointer}");
+    }
+    case
+}
+
+/// A finding as the corpus writes it, without the words.
+fn facts(finding: &CheckFinding) -> Value {
+    let mut value = serde_json::to_value(finding).unwrap();
+    let members = value.as_object_mut().unwrap();
+    members.retain(|name, value| !["detail", "fix"].contains(&name.as_str()) && !value.is_null());
+    value
+}
+
+#[test]
+fn every_fault_is_found_and_named() {
+    let valid = valid();
+    let faults = read(&root().join("tests/workflows/faults.json"));
+    let mut rules = BTreeSet::new();
+    let mut wrong = String::new();
+    for fault in faults.as_array().unwrap() {
+        let name = fault["name"].as_str().unwrap();
+        let findings = checked(&changed(valid[fault["of"].as_str().unwrap()].clone(), fault));
+        let expected = fault["found"].as_array().unwrap();
+        let same = |(finding, expected): (&CheckFinding, &Value)| {
+            let mut wanted = expected.clone();
+            let says = wanted.as_object_mut().unwrap().remove("says").unwrap();
+            let mut is = facts(finding);
+            if wanted.get("action").is_none() {
+                is.as_object_mut().unwrap().remove("action");
+            }
+            let words = format!("{}\n{}", finding.detail, finding.fix);
+            is == wanted && words.contains(says.as_str().unwrap()) && !finding.fix.is_empty()
+        };
+        if findings.len() != expected.len() || !findings.iter().zip(expected).all(same) {
+            wrong += &format!("── {name}: found\n{}\n", shown(&findings));
+            let is: Vec<_> = findings.iter().map(|f| facts(f).to_string()).collect();
+            wrong += &format!("{}\nexpected\n{}\n", is.join("\n"), fault["found"]);
+        }
+        assert!(refuse(&findings).is_err(), "{name}");
+        rules.extend(findings.iter().map(|finding| facts(finding)["rule"].to_string()));
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert_eq!(rules.len(), 9, "the corpus has each rule: {rules:?}");
+}
+
+/// A message is worked on in 100 states, with a choice behind each that may lead
+/// back or on; every action reads what the ones before it wrote.
+fn long() -> Value {
+    const STAGES: usize = 100;
+    let mut states =
+        json!({"failed": {"parked": true, "redrive": ["s0", "s50"]}, "end": {"final": true}});
+    let mut modules = json!({});
+    for i in 0..STAGES {
+        let next = if i + 1 < STAGES { format!("s{}", i + 1) } else { "end".to_owned() };
+        let back = format!("s{}", i.saturating_sub(9));
+        states[format!("s{i}")] = json!({"invoke": format!("m{i}@^1"), "targets": [format!("c{i}")], "on_failure": "failed"});
+        states[format!("c{i}")] =
+            json!({"choose": [{"guard": "now > 0", "target": back}, {"target": next}]});
+        let hex = json!({"type": "string", "pattern": "^0x[0-9a-f]{1,64}$"});
+        let part = json!({"type": "object", "required": ["id", "amount"], "additionalProperties": false,
+            "properties": {"id": hex, "amount": {"type": "integer", "minimum": 1}, "note": {"type": "string"}}});
+        let members: Value = (0..i.min(50)).map(|i| (format!("p{i}"), part.clone())).collect();
+        let required: Vec<_> = members.as_object().unwrap().keys().collect();
+        modules[format!("m{i}")] = json!({"version": "1.0.0",
+            "reads": {"type": "object", "required": required, "properties": members},
+            "returns": {format!("c{i}"): {"type": "object", "required": [format!("p{i}")],
+                "additionalProperties": false, "properties": {format!("p{i}"): part}}}});
+    }
+    json!({"modules": modules, "workflow": {
+        "msg_type": "long", "version": 1, "initial": "s0", "schema": {"type": "object"}, "states": states}})
+}
+
+#[test]
+fn two_hundred_states_are_proven() {
+    let mut case = long();
+    let findings = checked(&case);
+    // Redriven to the middle, a message has not all of what is read there.
+    assert!(!findings.is_empty());
+    assert!(
+        findings.iter().all(|f| f.path.contains(&"failed".parse().unwrap())),
+        "{}",
+        shown(&findings)
+    );
+    case["workflow"]["states"]["failed"]["redrive"] = json!(["s0"]);
+    let findings = checked(&case);
+    assert!(findings.is_empty(), "{}", shown(&findings));
+    case["modules"]["m20"]["returns"]["c20"]["required"] = json!([]);
+    let findings = checked(&case);
+    let twenty = |f: &CheckFinding| f.property.as_deref() == Some("/p20");
+    assert!(findings.len() > 50 && findings.iter().all(twenty), "{}", shown(&findings));
+}
+
+/// With more ways than can be looked at, what is not proven is still found.
+#[test]
+fn too_many_ways_hide_nothing() {
+    let mut states = json!({"failed": {"parked": true}, "end": {"final": true}});
+    let mut modules = json!({});
+    for i in 0..14 {
+        // Each stage writes one member or another.
+        let next = if i < 13 { format!("s{}", i + 1) } else { "last".to_owned() };
+        states[format!("s{i}")] = json!({"invoke": format!("m{i}@^1"), "targets": [next, format!("x{i}")], "on_failure": "failed"});
+        states[format!("x{i}")] = json!({"choose": [{"target": next}]});
+        let patch = |name: &str| {
+            json!({"type": "object", "required": ["all"], "additionalProperties": false, "properties": {
+            "all": {"type": "object", "required": [name], "additionalProperties": false, "properties": {name: {"const": i}}}}})
+        };
+        let returns = [(next, patch(&format!("a{i}"))), (format!("x{i}"), patch(&format!("b{i}")))];
+        modules[format!("m{i}")] =
+            json!({"version": "1.0.0", "reads": true, "returns": Value::from_iter(returns)});
+    }
+    states["last"] = json!({"invoke": "last@^1", "targets": ["end"], "on_failure": "failed"});
+    modules["last"] = json!({"version": "1.0.0", "reads": {"required": ["none"], "properties": {"all": {"required": ["a13"]}}},
+        "returns": {"end": {"type": "object", "additionalProperties": false}}});
+    let case = json!({"modules": modules, "workflow": {
+        "msg_type": "wide", "version": 1, "initial": "s0", "schema": {"type": "object"}, "states": states}});
+    let findings = checked(&case);
+    let found: Vec<_> = findings.iter().map(|f| f.property.as_deref().unwrap()).collect();
+    assert_eq!(found, ["/all/a13", "/none"], "{}", shown(&findings));
+    assert!(
+        findings.iter().all(|f| f.path.len() > 14 && f.path.last().unwrap().as_str() == "last")
+    );
+}
