@@ -4,39 +4,80 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::crypto::{Signature, eip191_hash, recover};
 use crate::refusal::{Code, Finding, Refusal};
+use crate::typed_data::TypedData;
 use crate::types::{Address, ClientId, Digest, MsgId, MsgType, Time};
 use crate::{json, schemas};
 
-/// How the message text was signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scheme {
-    /// `personal_sign` over the text's bytes (EIP-191, version 0x45).
+/// A signing scheme by its name in the envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemeName {
+    /// `eip191`
     Eip191,
+    /// `eip712`
+    Eip712,
 }
 
-impl Scheme {
-    /// Its name in the envelope.
+impl SchemeName {
+    /// The name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Eip191 => "eip191",
+            Self::Eip712 => "eip712",
         }
     }
 
     fn parse(name: &str) -> Option<Self> {
-        (name == "eip191").then_some(Self::Eip191)
+        [Self::Eip191, Self::Eip712].into_iter().find(|scheme| scheme.as_str() == name)
+    }
+}
+
+/// How the message text was signed, with all that checking it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scheme {
+    /// `personal_sign` over the text's bytes (EIP-191, version 0x45).
+    Eip191,
+    /// As typed data (EIP-712) of this definition.
+    Eip712(Arc<TypedData>),
+}
+
+impl Scheme {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> SchemeName {
+        match self {
+            Self::Eip191 => SchemeName::Eip191,
+            Self::Eip712(_) => SchemeName::Eip712,
+        }
     }
 
-    fn hash(self, text: &str) -> [u8; 32] {
+    /// The stored form: the definition where there is one.
+    fn definition(&self) -> &str {
         match self {
-            Self::Eip191 => eip191_hash(text.as_bytes()),
+            Self::Eip191 => "",
+            Self::Eip712(typed_data) => typed_data.as_str(),
+        }
+    }
+
+    /// Reads the stored form, of which each scheme has exactly one.
+    fn decode(name: &str, definition: &str) -> Option<Self> {
+        let scheme = match SchemeName::parse(name)? {
+            SchemeName::Eip191 => Self::Eip191,
+            SchemeName::Eip712 => Self::Eip712(TypedData::parse(definition).ok()?.into()),
+        };
+        (scheme.definition() == definition).then_some(scheme)
+    }
+
+    /// What was signed. `value` is `text`, parsed.
+    fn hash(&self, text: &str, value: &Value) -> Result<[u8; 32], Refusal> {
+        match self {
+            Self::Eip191 => Ok(eip191_hash(text.as_bytes())),
+            Self::Eip712(typed_data) => typed_data.hash(text, value),
         }
     }
 }
@@ -44,7 +85,7 @@ impl Scheme {
 /// What a client submits: a text, and a signature that nobody has checked yet.
 pub struct Envelope {
     /// How the text was signed.
-    pub scheme: Scheme,
+    pub scheme: SchemeName,
     /// Exactly what was signed.
     pub text: String,
     /// The signature as it was written.
@@ -67,8 +108,9 @@ impl Envelope {
             });
         }
         let member = |name: &str| value[name].as_str().unwrap_or_default();
-        let scheme = Scheme::parse(member("scheme")).ok_or_else(|| {
-            let detail = format!("the scheme {:?} is not known; `eip191` is", member("scheme"));
+        let scheme = SchemeName::parse(member("scheme")).ok_or_else(|| {
+            let name = member("scheme");
+            let detail = format!("the scheme {name:?} is not known; `eip191` and `eip712` are");
             Refusal::new(Code::SchemeUnknown, detail)
         })?;
         let (text, signature) = (member("message").to_owned(), member("signature").to_owned());
@@ -113,10 +155,11 @@ impl Message {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         Writer::new()
-            .text(self.scheme.as_str())
+            .text(self.scheme.name().as_str())
             .text(&self.text)
             .bytes(self.signature.as_bytes())
             .bytes(&self.signer.0)
+            .text(self.scheme.definition())
             .finish()
     }
 
@@ -127,12 +170,14 @@ impl Message {
     /// When the bytes are not what [`Message::encode`] writes.
     pub fn decode(stored: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(stored)?;
-        let scheme = Scheme::parse(reader.text("scheme")?).ok_or(DecodeError::Field("scheme"))?;
+        let scheme = reader.text("scheme")?;
         let text = reader.text("text")?;
         let signature = reader.array("signature")?;
         let signature =
             Signature::from_bytes(signature).map_err(|_| DecodeError::Field("signature"))?;
         let signer = Address(reader.array("signer")?);
+        let scheme = Scheme::decode(scheme, reader.text("typed data")?)
+            .ok_or(DecodeError::Field("scheme"))?;
         reader.finish()?;
         let value = json::parse(text.as_bytes()).map_err(|_| DecodeError::Field("text"))?;
         Members::read(value)
@@ -145,7 +190,8 @@ impl Message {
     /// # Errors
     /// When it is not the one that is written in the message.
     pub fn verify(&self) -> Result<(), Refusal> {
-        let recovered = recover(&self.scheme.hash(&self.text), &self.signature)?;
+        let hash = self.scheme.hash(&self.text, &self.value)?;
+        let recovered = recover(&hash, &self.signature)?;
         if recovered == self.signer {
             return Ok(());
         }
@@ -233,9 +279,26 @@ impl<T> Verified<T> {
     }
 }
 
-/// Checks the signature and finds out whose it is.
-pub(crate) fn verify(envelope: &Envelope, members: Members) -> Result<Verified<Message>, Refusal> {
+/// Checks the signature and finds out whose it is. `typed_data` are those of the
+/// message's type, if it has any.
+pub(crate) fn verify(
+    envelope: &Envelope,
+    members: Members,
+    typed_data: Option<&Arc<TypedData>>,
+) -> Result<Verified<Message>, Refusal> {
+    let scheme = match (envelope.scheme, typed_data) {
+        (SchemeName::Eip191, _) => Scheme::Eip191,
+        (SchemeName::Eip712, Some(typed_data)) => Scheme::Eip712(Arc::clone(typed_data)),
+        (SchemeName::Eip712, None) => {
+            let detail = format!(
+                "messages of the type `{}` cannot be signed as typed data; sign the text with `eip191`",
+                members.msg_type
+            );
+            return Err(Refusal::new(Code::SchemeNotOffered, detail));
+        }
+    };
+    let hash = scheme.hash(&envelope.text, &members.value)?;
     let signature = Signature::parse(&envelope.signature)?;
-    let signer = recover(&envelope.scheme.hash(&envelope.text), &signature)?;
-    Ok(Verified(members.into_message(envelope.scheme, &envelope.text, signature, signer)))
+    let signer = recover(&hash, &signature)?;
+    Ok(Verified(members.into_message(scheme, &envelope.text, signature, signer)))
 }

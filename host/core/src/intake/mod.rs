@@ -158,7 +158,7 @@ impl Intake {
     /// before. Asked only for what is refused now: rules and clocks change.
     async fn taken_before(&self, envelope: &Envelope) -> Result<Option<Arc<Receipt>>, Fault> {
         let members = json::parse(envelope.text.as_bytes()).and_then(Members::read);
-        let Ok(message) = members.and_then(|members| verify(envelope, members)) else {
+        let Ok(message) = members.and_then(|members| verify(envelope, members, None)) else {
             return Ok(None);
         };
         let message = message.into_inner();
@@ -224,7 +224,7 @@ impl Intake {
             Refusal::new(Code::MsgTypeUnknown, detail).at("/msg_type", "is not known")
         })?;
         check_schema(&workflow.schema, &members)?;
-        let message = verify(envelope, members)?;
+        let message = verify(envelope, members, workflow.typed_data.as_ref())?;
         Ok((message, workflow))
     }
 
