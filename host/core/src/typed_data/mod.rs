@@ -140,7 +140,8 @@ impl TypedData {
             not_canonical("the message is not what its typed data describe").at(&pointer, detail)
         })?;
         // Last, so that a number like 1.0 is named with its place.
-        if value.to_string() != text {
+        let canonical = value.to_string();
+        if canonical != text {
             return Err(not_canonical(
                 "a message that is signed as typed data must be written as compact JSON with sorted keys and no needless escapes (RFC 8785)",
             ));
