@@ -23,6 +23,7 @@ pub mod schemas;
 pub mod crypto;
 pub mod message;
 pub mod receipt;
+pub mod scheme;
 pub mod typed_data;
 
 pub mod guard;

@@ -7,80 +7,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::codec::{DecodeError, Reader, Writer};
-use crate::crypto::{Signature, eip191_hash, recover};
+use crate::crypto::{Signature, recover};
 use crate::refusal::{Code, Finding, Refusal};
+use crate::scheme::{Scheme, SchemeName};
 use crate::typed_data::TypedData;
 use crate::types::{Address, ClientId, Digest, MsgId, MsgType, Time};
 use crate::{json, schemas};
-
-/// A signing scheme by its name in the envelope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SchemeName {
-    /// `eip191`
-    Eip191,
-    /// `eip712`
-    Eip712,
-}
-
-impl SchemeName {
-    /// The name.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Eip191 => "eip191",
-            Self::Eip712 => "eip712",
-        }
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        [Self::Eip191, Self::Eip712].into_iter().find(|scheme| scheme.as_str() == name)
-    }
-}
-
-/// How the message text was signed, with all that checking it takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scheme {
-    /// `personal_sign` over the text's bytes (EIP-191, version 0x45).
-    Eip191,
-    /// As typed data (EIP-712) of this definition.
-    Eip712(Arc<TypedData>),
-}
-
-impl Scheme {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> SchemeName {
-        match self {
-            Self::Eip191 => SchemeName::Eip191,
-            Self::Eip712(_) => SchemeName::Eip712,
-        }
-    }
-
-    /// The stored form: the definition where there is one.
-    fn definition(&self) -> &str {
-        match self {
-            Self::Eip191 => "",
-            Self::Eip712(typed_data) => typed_data.as_str(),
-        }
-    }
-
-    /// Reads the stored form, of which each scheme has exactly one.
-    fn decode(name: &str, definition: &str) -> Option<Self> {
-        let scheme = match SchemeName::parse(name)? {
-            SchemeName::Eip191 => Self::Eip191,
-            SchemeName::Eip712 => Self::Eip712(TypedData::parse(definition).ok()?.into()),
-        };
-        (scheme.definition() == definition).then_some(scheme)
-    }
-
-    /// What was signed. `value` is `text`, parsed.
-    fn hash(&self, text: &str, value: &Value) -> Result<[u8; 32], Refusal> {
-        match self {
-            Self::Eip191 => Ok(eip191_hash(text.as_bytes())),
-            Self::Eip712(typed_data) => typed_data.hash(text, value),
-        }
-    }
-}
 
 /// What a client submits: a text, and a signature that nobody has checked yet.
 pub struct Envelope {
@@ -301,4 +233,68 @@ pub(crate) fn verify(
     let signature = Signature::parse(&envelope.signature)?;
     let signer = recover(&hash, &signature)?;
     Ok(Verified(members.into_message(scheme, &envelope.text, signature, signer)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::crypto::PrivateKey;
+
+    fn signed() -> (Message, Arc<TypedData>) {
+        let string = json!({"type": "string"});
+        let names = ["client_id", "creation_date", "msg_id", "msg_type", "payload"];
+        let payload = json!({
+            "type": "object", "required": ["a"], "additionalProperties": false,
+            "properties": {"a": string},
+        });
+        let schema = json!({
+            "type": "object", "required": names, "additionalProperties": false,
+            "properties": {
+                "client_id": string, "creation_date": string, "msg_id": string,
+                "msg_type": string, "payload": payload,
+            },
+        });
+        let typed_data = Arc::new(TypedData::of_schema(&schema, "Test", "1", 1).unwrap());
+        let text = r#"{"client_id":"acme","creation_date":"2026-01-02T03:04:05Z","msg_id":"0190a0b0-c0d0-7000-8000-000000000001","msg_type":"test","payload":{"a":"b"}}"#;
+        let members = Members::read(json::parse(text.as_bytes()).unwrap()).unwrap();
+        let key = PrivateKey::from_bytes(&[1; 32]).unwrap();
+        let signature = key.sign_hash(&typed_data.hash(text, &members.value).unwrap());
+        let signature = signature.to_string();
+        let envelope = Envelope { scheme: SchemeName::Eip712, text: text.to_owned(), signature };
+        let message = verify(&envelope, members, Some(&typed_data)).unwrap().into_inner();
+        assert_eq!(message.signer, key.address());
+        (message, typed_data)
+    }
+
+    #[test]
+    fn the_definition_stays_with_the_message() {
+        let (message, typed_data) = signed();
+        let read = Message::decode(&message.encode()).unwrap();
+        assert!(read == message && read.scheme == Scheme::Eip712(typed_data));
+        read.verify().unwrap();
+    }
+
+    #[test]
+    fn a_message_has_one_stored_form() {
+        let (message, typed_data) = signed();
+        let stored = |scheme: &str, definition: &str| {
+            let signature = message.signature.as_bytes();
+            let value = Writer::new().text(scheme).text(&message.text).bytes(signature);
+            value.bytes(&message.signer.0).text(definition).finish()
+        };
+        let definition = typed_data.as_str();
+        assert_eq!(stored("eip712", definition), message.encode());
+        let spaced = definition.replace(':', ": ");
+        TypedData::parse(&spaced).unwrap();
+        for (scheme, definition) in
+            [("eip712", ""), ("eip712", &spaced), ("eip712", "{}"), ("eip191", definition)]
+        {
+            let read = Message::decode(&stored(scheme, definition));
+            assert_eq!(read.unwrap_err(), DecodeError::Field("scheme"), "{scheme} {definition}");
+        }
+        // As a text it was not signed.
+        assert!(Message::decode(&stored("eip191", "")).unwrap().verify().is_err());
+    }
 }

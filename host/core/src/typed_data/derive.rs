@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::encode::is_identifier;
+use super::structs::is_identifier;
 use super::{Member, PRIMARY};
 use crate::json::DEPTH_MAX;
 use crate::refusal::Finding;

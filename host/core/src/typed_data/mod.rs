@@ -10,6 +10,7 @@
 
 mod derive;
 mod encode;
+mod structs;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +21,8 @@ use serde_json::{Value, json};
 use crate::json;
 use crate::refusal::{Code, Finding, Refusal};
 use crate::types::Digest;
-use encode::{Mismatch, Structs, signing_hash};
+use encode::{Mismatch, signing_hash};
+use structs::Structs;
 
 /// The largest definition, in bytes of its JSON. One is stored with each message
 /// that was signed by it; that of a withdrawal has less than one KiB.

@@ -62,6 +62,18 @@ fn a_schema_becomes_struct_types() {
 }
 
 #[test]
+fn signals_can_be_signed_as_typed_data() {
+    let schema = include_str!("../../../../schemas/signal.schema.json");
+    let typed_data = of(&serde_json::from_str(schema).unwrap()).unwrap();
+    let read: Value = serde_json::from_str(typed_data.as_str()).unwrap();
+    let payload = json!([
+        {"name": "msg_id", "type": "string"}, {"name": "msg_state", "type": "string"},
+        {"name": "signal", "type": "string"}, {"name": "subject", "type": "bytes32"},
+    ]);
+    assert_eq!(read["types"]["MessagePayload"], payload);
+}
+
+#[test]
 fn what_cannot_be_mapped_is_refused_with_its_place() {
     let payload = "/properties/payload/properties";
     let cases = [

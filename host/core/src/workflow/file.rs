@@ -146,12 +146,7 @@ pub(super) fn read(text: &str) -> Result<Workflow, Refusal> {
             .at(&format!("/schema{}", finding.pointer), finding.detail)
     })?;
     let mut wrong = invalid("the workflow cannot be read");
-    let typed_data = read_typed_data(&file).unwrap_or_else(|findings| {
-        for Finding { pointer, detail } in findings {
-            wrong.errors.push(Finding { pointer: format!("/schema{pointer}"), detail });
-        }
-        None
-    });
+    let typed_data = read_typed_data(&file, &mut wrong);
     let mut states = BTreeMap::new();
     for (name, state) in file.states {
         match read_state(state) {
@@ -191,11 +186,19 @@ pub(super) fn read(text: &str) -> Result<Workflow, Refusal> {
     })
 }
 
-fn read_typed_data(file: &File) -> Result<Option<Arc<TypedData>>, Vec<Finding>> {
-    let Some(FileTypedData { name, version, chain_id }) = &file.typed_data else {
-        return Ok(None);
-    };
-    TypedData::of_schema(&file.schema, name, version, *chain_id).map(|t| Some(Arc::new(t)))
+fn read_typed_data(file: &File, wrong: &mut Refusal) -> Option<Arc<TypedData>> {
+    let FileTypedData { name, version, chain_id } = file.typed_data.as_ref()?;
+    match TypedData::of_schema(&file.schema, name, version, *chain_id) {
+        Ok(typed_data) => Some(typed_data.into()),
+        Err(findings) => {
+            let placed = findings.into_iter().map(|finding| {
+                let Finding { pointer, detail } = finding;
+                Finding { pointer: format!("/schema{pointer}"), detail }
+            });
+            wrong.errors.extend(placed);
+            None
+        }
+    }
 }
 
 fn read_state(mut state: FileState) -> Result<State, Wrong> {

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 use surety_core::crypto::PrivateKey;
 use surety_core::json;
-use surety_core::message::SchemeName;
+use surety_core::scheme::SchemeName;
 use surety_core::typed_data::TypedData;
 use surety_core::types::MsgType;
 
