@@ -3,10 +3,11 @@
 
 use serde_json::{Value, json};
 use surety_core::bundle::Bundle;
+use surety_core::crypto::PrivateKey;
 use surety_core::json;
 use surety_core::typed_data::TypedData;
 use surety_tests::host::{Host, path, repository, sign, withdrawal, write_client_key};
-use surety_tests::rig::client_key;
+use surety_tests::rig::{HOST_KEY, client_key};
 use tempfile::TempDir;
 
 fn typed_data(host: &Host) -> TypedData {
@@ -62,6 +63,14 @@ fn i10_a_message_that_was_signed_as_typed_data_is_proven_by_its_bundle() {
     let (status, problem) = submit(&host, &envelope(&typed_data, &text));
     assert_eq!((status, &problem["code"]), (422, &json!("scheme_not_offered")), "{problem}");
     assert_eq!(submit(&host, &sign(&client_key(), &text)).0, 202);
+    // What was accepted stays accepted, by what it was signed with then.
+    assert_eq!(submit(&host, &sent), (200, receipt.clone()));
+    let mut stranger = sent.clone();
+    let value = json::parse(sent["message"].as_str().unwrap().as_bytes()).unwrap();
+    let hash = typed_data.hash(sent["message"].as_str().unwrap(), &value).unwrap();
+    let key: PrivateKey = HOST_KEY.parse().unwrap();
+    stranger["signature"] = json!(key.sign_hash(&hash));
+    assert_eq!(submit(&host, &stranger).1["code"], "scheme_not_offered");
 
     let bundle = host.bundle(id);
     assert!(host.stop());

@@ -134,7 +134,7 @@ impl Message {
 
 /// The members that the text of every message has, whatever its type.
 pub(crate) struct Members {
-    msg_id: MsgId,
+    pub(crate) msg_id: MsgId,
     pub(crate) msg_type: MsgType,
     pub(crate) client_id: ClientId,
     creation_date: Arc<str>,

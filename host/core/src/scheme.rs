@@ -52,12 +52,18 @@ impl Scheme {
         }
     }
 
+    /// The typed data, where they are what was signed.
+    #[must_use]
+    pub fn typed_data(&self) -> Option<&Arc<TypedData>> {
+        match self {
+            Self::Eip191 => None,
+            Self::Eip712(typed_data) => Some(typed_data),
+        }
+    }
+
     /// The stored form: the definition where there is one.
     pub(crate) fn definition(&self) -> &str {
-        match self {
-            Self::Eip191 => "",
-            Self::Eip712(typed_data) => typed_data.as_str(),
-        }
+        self.typed_data().map_or("", |typed_data| typed_data.as_str())
     }
 
     /// Reads the stored form, of which each scheme has exactly one.
