@@ -20,6 +20,7 @@ pub mod messages;
 pub mod migrate;
 pub mod modules;
 pub mod msg_ids;
+pub mod typed_data;
 pub mod workflows;
 
 use std::panic::AssertUnwindSafe;
@@ -100,6 +101,7 @@ fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(workflows::remove))
         .routes(routes!(migrate::migrate))
         .routes(routes!(message_types::get))
+        .routes(routes!(typed_data::get))
         .routes(routes!(clients::list))
         .routes(routes!(clients::put, clients::get))
         .routes(routes!(health::status))

@@ -1,8 +1,9 @@
 //! The command line. One file a subcommand; a new one is a line in `Command`
 //! and one in its match.
 //!
-//! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` and, with
-//! modules given, `workflow check` work here; all others ask a host over HTTP.
+//! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` (as typed data
+//! with a definition at hand) and, with modules given, `workflow check` work here;
+//! all others ask a host over HTTP.
 
 mod exit;
 mod input;
