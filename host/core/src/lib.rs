@@ -24,6 +24,7 @@ pub mod crypto;
 pub mod message;
 pub mod receipt;
 
+pub mod graph;
 pub mod guard;
 pub mod intake;
 pub mod workflow;

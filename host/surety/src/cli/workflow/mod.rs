@@ -1,5 +1,7 @@
 //! `surety workflow`
 
+mod graph;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ pub(super) enum Workflow {
         /// The workflow
         file: PathBuf,
     },
+    /// Draw a workflow
+    Graph(graph::Graph),
     /// List the deployed workflows
     List,
 }
@@ -49,6 +53,7 @@ impl Workflow {
                     format!("the workflow `{msg_type}` version {version} is fine by itself")
                 })?;
             }
+            Self::Graph(graph) => graph.run(common)?,
             Self::List => {
                 let view: WorkflowsView = common.remote()?.get("/v1/workflows")?.read()?;
                 common.output().value(&view, |view| show(&view.workflows))?;
