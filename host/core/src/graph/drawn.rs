@@ -13,8 +13,7 @@ use crate::workflow::{State, Workflow};
 pub(super) struct Drawn<'w> {
     /// All states, by name. The node behind them is the start.
     pub(super) states: Vec<(&'w MsgState, &'w State)>,
-    /// All edges, those between two states by style first; the last is that from
-    /// the start.
+    /// The edge from the start, then those between states, by style first.
     pub(super) edges: Vec<Edge>,
 }
 
@@ -50,10 +49,11 @@ impl<'w> Drawn<'w> {
                 edges.entry(key).or_default().push(Way { pointer, words });
             }
         }
-        let edge = |((style, from, to), ways)| Edge { from, to, style, ways };
-        let mut edges: Vec<Edge> = edges.into_iter().map(edge).collect();
         let (from, to) = (states.len(), index[&workflow.initial]);
-        edges.push(Edge { from, to, style: Style::Flow, ways: Vec::new() });
+        let start = Edge { from, to, style: Style::Flow, ways: Vec::new() };
+        let others =
+            edges.into_iter().map(|((style, from, to), ways)| Edge { from, to, style, ways });
+        let edges = [start].into_iter().chain(others).collect();
         Ok(Self { states, edges })
     }
 

@@ -98,7 +98,7 @@ struct Quoted<'a>(&'a str);
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Escaped(self.0).to_string().chars().try_for_each(|c| match c {
-            ' ' | '.' | ',' | '-' => f.write_char(c),
+            ' ' | '.' | ',' | ':' | '(' | ')' | '@' | '^' | '/' | '\'' => f.write_char(c),
             c if c.is_ascii_alphanumeric() || !c.is_ascii() => f.write_char(c),
             c => write!(f, "#{};", u32::from(c)),
         })

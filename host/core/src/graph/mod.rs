@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
+
 use crate::types::{Malformed, MsgState};
 use crate::workflow::Workflow;
 
@@ -32,9 +34,11 @@ pub const EXITS_MAX: usize = 4_000;
 pub struct TooLarge(usize);
 
 /// What a picture is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// SVG 1.1, for eyes.
+    #[default]
     Svg,
     /// A Mermaid flowchart, for documents that render it.
     Mermaid,

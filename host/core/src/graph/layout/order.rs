@@ -7,6 +7,10 @@ use super::items::Items;
 /// How often all layers are sorted. Pictures of tens of states settle within ten.
 const SWEEPS_MAX: usize = 24;
 
+/// The most items that are sorted in all sweeps together, so that the largest
+/// picture takes well below a second.
+const SORTED_MAX: usize = 100_000;
+
 /// How often neighbours change places after a sweep.
 const SWAPS_MAX: usize = 8;
 
@@ -17,7 +21,8 @@ pub(super) fn order(items: &mut Items) {
     let mut position = vec![0; items.all.len()];
     positions(&layers, &mut position);
     let mut best = (crossings(&layers, &below, &position), layers.clone());
-    for sweep in 0..SWEEPS_MAX {
+    let sweeps = (SORTED_MAX / items.all.len().max(1)).clamp(2, SWEEPS_MAX);
+    for sweep in 0..sweeps {
         if best.0 == 0 {
             break;
         }

@@ -165,8 +165,7 @@ mod tests {
         ];
         assert_eq!(Ranks::new(3, 2, &lines).of, [1, 2, 0]);
         // What only a failure leads to is not above the start for leading there.
-        let lines =
-            [line(1, 2, Style::Flow), line(0, 1, Style::Flow), line(2, 0, Style::Failure)];
+        let lines = [line(1, 2, Style::Flow), line(0, 1, Style::Flow), line(2, 0, Style::Failure)];
         assert_eq!(Ranks::new(3, 1, &lines).of, [2, 0, 1]);
     }
 

@@ -92,12 +92,7 @@ fn spread(ends: &mut [(f64, usize)], middle: f64, room: f64, ports: &mut [f64]) 
     }
 }
 
-fn runs(
-    items: &Items,
-    placed: &Placed,
-    ports: &Ports,
-    stroke: &super::items::Stroke,
-) -> Vec<Run> {
+fn runs(items: &Items, placed: &Placed, ports: &Ports, stroke: &super::items::Stroke) -> Vec<Run> {
     let down = stroke.down;
     // The run of the item at the beginning or at the end of a link.
     let run = |link: usize, begin: bool| {
@@ -118,7 +113,8 @@ fn runs(
             What::Label(_) | What::Pass => Run { x, from: enter, to: leave },
         }
     };
-    let mut runs: Vec<Run> = stroke.links.first().map(|&first| run(first, true)).into_iter().collect();
+    let mut runs: Vec<Run> =
+        stroke.links.first().map(|&first| run(first, true)).into_iter().collect();
     runs.extend(stroke.links.iter().map(|&link| run(link, false)));
     let ends_at = stroke.links.last().map(|&last| {
         let link = &items.links[last];

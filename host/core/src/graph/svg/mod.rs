@@ -8,10 +8,10 @@ mod style;
 
 use std::collections::BTreeMap;
 
+use super::TooLarge;
 use super::drawn::{Drawn, Edge};
 use super::layout::{Layout, Line, Point, Ranks, Route, Run, Size, layout};
 use super::words::{cut, wrap};
-use super::TooLarge;
 use crate::types::MsgState;
 use crate::workflow::Workflow;
 use paper::{Paper, Xml};

@@ -12,8 +12,8 @@ const LINE: f64 = 15.0;
 const PADDING: f64 = 14.0;
 const WIDTH_MIN: f64 = 96.0;
 
-/// The room of a mark before the first note.
-const MARK: f64 = 16.0;
+/// The room of a mark at the left, and as much at the right.
+const MARK: f64 = 12.0;
 
 /// A state as it is drawn.
 pub(super) struct StateBox<'w> {
@@ -33,12 +33,12 @@ impl<'w> StateBox<'w> {
         let mark = if mark(&state.kind).is_some() { MARK } else { 0.0 };
         let widest = notes
             .iter()
-            .map(|note| width(&note.shown, NOTE_FONT, false) + mark)
+            .map(|note| width(&note.shown, NOTE_FONT, false))
             .chain([width(name.as_str(), NAME_FONT, true), width(&about, NOTE_FONT, false)])
             .fold(WIDTH_MIN, f64::max);
         let lines = 1 + notes.len() + usize::from(!about.is_empty());
         // Even, so that a middle is a whole pixel.
-        let width = 2.0 * ((widest + 2.0 * PADDING) / 2.0).ceil();
+        let width = 2.0 * ((widest + 2.0 * (PADDING + mark)) / 2.0).ceil();
         let height = 2.0 * ((lines as f64 * LINE + 14.0) / 2.0).ceil();
         Self { name, state, notes, about, width, height }
     }
@@ -52,16 +52,12 @@ impl<'w> StateBox<'w> {
         let lines = 1 + self.notes.len() + usize::from(!self.about.is_empty());
         let mut baseline = y - lines as f64 * LINE / 2.0 + 11.5;
         paper.text("sg-name", x, baseline, self.name.as_str());
-        for (i, note) in self.notes.iter().enumerate() {
+        for note in &self.notes {
             baseline += LINE;
-            let mark = mark(&self.state.kind).filter(|_| i == 0);
-            let mut middle = x;
-            if let Some(mark) = mark {
-                let wide = width(&note.shown, NOTE_FONT, false);
-                paper.path("sg-mark", &format!("M{} {}{mark}", x - wide / 2.0 - 8.0, baseline - 9.0));
-                middle += MARK / 2.0;
-            }
-            paper.text("sg-note", middle, baseline, &note.shown);
+            paper.text("sg-note", x, baseline, &note.shown);
+        }
+        if let Some(mark) = mark(&self.state.kind) {
+            paper.path("sg-mark", &format!("M{} {}{mark}", left + PADDING, y - 5.0));
         }
         if !self.about.is_empty() {
             paper.text("sg-note sg-about", x, baseline + LINE, &self.about);
