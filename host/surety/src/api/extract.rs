@@ -36,6 +36,26 @@ where
     }
 }
 
+/// The two variable parts of a path.
+pub(super) struct Path2<A, B>(pub(super) A, pub(super) B);
+
+impl<A, B> FromRequestParts<Arc<App>> for Path2<A, B>
+where
+    A: FromStr<Err: std::fmt::Display> + Send,
+    B: FromStr<Err: std::fmt::Display> + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let texts = axum::extract::Path::<(String, String)>::from_request_parts(parts, app).await;
+        let axum::extract::Path((a, b)) =
+            texts.map_err(|e| Problem::new(Code::RequestInvalid, e.body_text()))?;
+        let invalid = |why: String| Problem::new(Code::RequestInvalid, why);
+        let a = a.parse().map_err(|e| invalid(format!("{e}")))?;
+        Ok(Self(a, b.parse().map_err(|e| invalid(format!("{b:?} in the path: {e}")))?))
+    }
+}
+
 /// The query. A parameter that is not known is refused, not ignored.
 pub(super) struct Query<T>(pub(super) T);
 

@@ -19,6 +19,7 @@ pub mod message_types;
 pub mod messages;
 pub mod modules;
 pub mod msg_ids;
+pub mod workflow_graph;
 pub mod workflows;
 
 use std::panic::AssertUnwindSafe;
@@ -88,6 +89,7 @@ fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(modules::put, modules::list))
         .routes(routes!(modules::get))
         .routes(routes!(workflows::put, workflows::list))
+        .routes(routes!(workflow_graph::get))
         .routes(routes!(message_types::get))
         .routes(routes!(clients::list))
         .routes(routes!(clients::put, clients::get))

@@ -1,8 +1,9 @@
 //! The command line. One file a subcommand; a new one is a line in `Command`
 //! and one in its match.
 //!
-//! `serve`, `reconcile`, `keys`, `token`, `verify`, `workflow check` and
-//! `message sign` work here; all others ask a host over HTTP.
+//! `serve`, `reconcile`, `keys`, `token`, `verify`, `workflow check`,
+//! `workflow graph` of a file and `message sign` work here; all others ask a
+//! host over HTTP.
 
 mod exit;
 mod input;
@@ -59,7 +60,7 @@ enum Command {
     /// Deploy action modules
     #[command(subcommand)]
     Action(action::Action),
-    /// Check and deploy workflows
+    /// Check, draw and deploy workflows
     #[command(subcommand)]
     Workflow(workflow::Workflow),
     /// Compare what is shown with what is kept, and mend it; needs a stopped host

@@ -34,7 +34,7 @@ impl Graph {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
         let Self { workflow, format, out } = self;
         let file = Path::new(&workflow);
-        let picture = match workflow == "-" || file.exists() {
+        let picture = match workflow == "-" || (file.exists() && !file.is_dir()) {
             true => draw(file, format)?,
             false => fetch(common, &workflow, format)?,
         };
