@@ -26,6 +26,7 @@ pub mod receipt;
 pub mod scheme;
 pub mod typed_data;
 
+pub mod graph;
 pub mod guard;
 pub mod intake;
 pub mod workflow;

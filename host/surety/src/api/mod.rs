@@ -21,6 +21,7 @@ pub mod migrate;
 pub mod modules;
 pub mod msg_ids;
 pub mod typed_data;
+pub mod workflow_graph;
 pub mod workflows;
 
 use std::panic::AssertUnwindSafe;
@@ -100,6 +101,7 @@ fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(workflows::put, workflows::list))
         .routes(routes!(workflows::remove))
         .routes(routes!(migrate::migrate))
+        .routes(routes!(workflow_graph::get))
         .routes(routes!(message_types::get))
         .routes(routes!(typed_data::get))
         .routes(routes!(clients::list))

@@ -2,8 +2,8 @@
 //! and one in its match.
 //!
 //! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` (as typed data
-//! with a definition at hand) and, with modules given, `workflow check` work here;
-//! all others ask a host over HTTP.
+//! with a definition at hand), `workflow graph` of a file and, with modules given,
+//! `workflow check` work here; all others ask a host over HTTP.
 
 mod exit;
 mod input;
@@ -61,7 +61,7 @@ enum Command {
     /// Deploy action modules
     #[command(subcommand)]
     Action(action::Action),
-    /// Check and deploy workflows
+    /// Check, draw and deploy workflows
     #[command(subcommand)]
     Workflow(workflow::Workflow),
     /// Move parked messages on
