@@ -54,9 +54,9 @@ fn every_bad_submission_is_refused_with_its_code_and_stores_nothing() {
     let problem =
         refused(&host, b"{\"scheme\": \"eip191\", \"other\": 1}", 400, "envelope_invalid");
     assert!(pointers(&problem).len() >= 3, "{problem}");
-    let eip712 = json!({"scheme": "eip712", "message": text, "signature": "0x"}).to_string();
-    let problem = refused(&host, eip712.as_bytes(), 400, "scheme_unknown");
-    assert!(problem["detail"].as_str().unwrap().contains("eip712"), "{problem}");
+    let eip1271 = json!({"scheme": "eip1271", "message": text, "signature": "0x"}).to_string();
+    let problem = refused(&host, eip1271.as_bytes(), 400, "scheme_unknown");
+    assert!(problem["detail"].as_str().unwrap().contains("eip1271"), "{problem}");
 
     // The message text.
     refused(&host, &signed(&"[".repeat(100)), 400, "json_depth");
@@ -127,6 +127,7 @@ fn a_version_is_taken_once() {
     let file = std::fs::read_to_string(surety_tests::host::repository("workflows/withdrawal.json"));
     let mut workflow: Value = serde_json::from_str(&file.unwrap()).unwrap();
     workflow["schema"] = json!({"type": "object"});
+    workflow.as_object_mut().unwrap().remove("typed_data");
     let (status, problem) = host.ask("PUT", "/v1/workflows", &workflow.to_string()).unwrap();
     assert_eq!((status, &problem["code"]), (409, &json!("workflow_version_used")), "{problem}");
     workflow["version"] = json!(2);
@@ -199,6 +200,7 @@ fn the_openapi_document_names_every_endpoint() {
         "/v1/messages/{id}",
         "/v1/messages/{id}/history",
         "/v1/messages/{id}/bundle",
+        "/v1/message-types/{type}/typed-data",
         "/v1/modules",
         "/v1/workflows",
         "/v1/clients",

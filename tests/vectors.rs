@@ -1,11 +1,12 @@
-//! Known answers: signatures of real wallet libraries, malformed ones, strict
-//! JSON, and Wycheproof's secp256k1 files.
+//! Known answers: signatures of real wallet libraries over texts and typed data,
+//! malformed ones, strict JSON, and Wycheproof's secp256k1 files.
 
 use base64::Engine as _;
 use k256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use serde_json::Value;
 use surety_core::crypto::{PrivateKey, Signature, eip191_hash, recover};
 use surety_core::json;
+use surety_core::typed_data::TypedData;
 
 fn vectors(file: &str) -> Vec<Value> {
     let path = format!("{}/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -34,6 +35,28 @@ fn what_wallets_sign_is_recovered_and_signed_alike() {
             let key: PrivateKey = key.parse().unwrap();
             assert_eq!(key.sign_text(text(vector, "text")), signature, "{vector}");
         }
+    }
+}
+
+/// The types that a second reading of the documentation gives, and what three
+/// libraries sign by them.
+#[test]
+fn what_wallets_sign_as_typed_data_is_recovered_and_signed_alike() {
+    let vectors = vectors("eip712.json");
+    assert!(vectors.len() >= 19, "{} vectors", vectors.len());
+    for vector in &vectors {
+        assert_eq!(vector["by"].as_array().unwrap().len(), 3, "{vector}");
+        let chain_id = vector["chain_id"].as_u64().unwrap();
+        let (name, version) = (text(vector, "name"), text(vector, "version"));
+        let typed_data = TypedData::of_schema(&vector["schema"], name, version, chain_id).unwrap();
+        assert_eq!(typed_data.as_str(), vector["typed_data"].to_string());
+        let message = text(vector, "text");
+        let hash = typed_data.hash(message, &json::parse(message.as_bytes()).unwrap()).unwrap();
+        assert_eq!(format!("0x{}", hex::encode(hash)), text(vector, "hash"), "{vector}");
+        let signature = Signature::parse(text(vector, "signature")).unwrap();
+        assert_eq!(recover(&hash, &signature).unwrap().to_string(), text(vector, "address"));
+        let key: PrivateKey = text(vector, "private_key").parse().unwrap();
+        assert_eq!(key.sign_hash(&hash), signature, "{vector}");
     }
 }
 

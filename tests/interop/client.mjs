@@ -2,7 +2,7 @@
 // client.py is the same in Python and says why it is written the way it is.
 //
 //   NODE_PATH=FOLDER/node_modules node client.mjs --library ethers|viem --base http://127.0.0.1:8080 \
-//     --token-file FILE --client acme --private-key 0x… [--count N]
+//     --token-file FILE --client acme --private-key 0x… [--count N] [--scheme eip191|eip712]
 //
 // Prints one JSON line and exits 0; at the first deviation says what it was on stderr and exits 1.
 
@@ -28,6 +28,7 @@ const LIBRARIES = {
       version,
       address: wallet.address,
       sign: (text) => wallet.signMessage(text),
+      signTypedData: ({ domain, types }, message) => wallet.signTypedData(domain, types, message),
       recover: async (text, signature) => verifyMessage(text, signature),
       keccak: (text) => keccak256(toUtf8Bytes(text)),
     };
@@ -39,6 +40,7 @@ const LIBRARIES = {
       version: require("viem/package.json").version,
       address: account.address,
       sign: (text) => account.signMessage({ message: text }),
+      signTypedData: (typedData, message) => account.signTypedData({ ...typedData, message }),
       recover: (text, signature) => recoverMessageAddress({ message: text, signature }),
       // Not `toBytes`: it takes a text that looks like hex for the bytes themselves.
       keccak: (text) => keccak256(stringToBytes(text)),
@@ -92,7 +94,7 @@ async function issue(base, client, count) {
 }
 
 function withdrawal(msgId, client, nonce, amount) {
-  return JSON.stringify({
+  return {
     msg_id: msgId,
     msg_type: "withdrawal",
     client_id: client,
@@ -105,12 +107,36 @@ function withdrawal(msgId, client, nonce, amount) {
       max_fee_per_gas: "30000000000",
       max_priority_fee_per_gas: "1000000000",
     },
-  });
+  };
 }
 
-async function envelope(wallet, text) {
-  return { scheme: "eip191", message: text, signature: await wallet.sign(text) };
+/** RFC 8785, for messages that can be signed as typed data: their keys are ASCII, their numbers whole. */
+function canonical(value) {
+  const sorted = (_, at) =>
+    at !== null && typeof at === "object" && !Array.isArray(at)
+      ? Object.fromEntries(Object.keys(at).sort().map((key) => [key, at[key]]))
+      : at;
+  return JSON.stringify(value, sorted);
 }
+
+// Each resolves to a function that makes the envelope of a message.
+const SCHEMES = {
+  async eip191(wallet) {
+    return async (message) => {
+      const text = JSON.stringify(message);
+      return { scheme: "eip191", message: text, signature: await wallet.sign(text) };
+    };
+  },
+  /** What the host says of the message type is all that it takes to show and sign a message. */
+  async eip712(wallet, base, token) {
+    const answer = await call(base, "GET", "/v1/message-types/withdrawal/typed-data", { token });
+    const typedData = expect(200, answer, "typed data");
+    return async (message) => {
+      const signature = await wallet.signTypedData(typedData, message);
+      return { scheme: "eip712", message: canonical(message), signature };
+    };
+  },
+};
 
 async function checkReceipt(wallet, receipt, msgId, text) {
   const missing = RECEIPT_FIELDS.filter((name) => typeof receipt[name] !== "string");
@@ -172,18 +198,19 @@ async function run(args) {
     check(args[name] !== undefined, `--${name} is missing`);
   }
   check(Object.hasOwn(LIBRARIES, args.library), `--library is ethers or viem, not ${args.library}`);
+  check(Object.hasOwn(SCHEMES, args.scheme), `--scheme is eip191 or eip712, not ${args.scheme}`);
   const count = Number(args.count);
   check(Number.isInteger(count) && count > 0, `--count is a positive whole number, not ${args.count}`);
   const wallet = LIBRARIES[args.library](args["private-key"]);
   const base = args.base.replace(/\/+$/, "");
   const token = readFileSync(args["token-file"], "utf8").trim();
+  const envelope = await SCHEMES[args.scheme](wallet, base, token);
 
   const sent = [];
   for (const [nonce, msgId] of (await issue(base, args.client, count)).entries()) {
-    const text = withdrawal(msgId, args.client, nonce, "250000000000000000");
-    const signed = await envelope(wallet, text);
+    const signed = await envelope(withdrawal(msgId, args.client, nonce, "250000000000000000"));
     const receipt = expect(202, await call(base, "POST", "/v1/messages", { body: signed }), `submit ${msgId}`);
-    await checkReceipt(wallet, receipt, msgId, text);
+    await checkReceipt(wallet, receipt, msgId, signed.message);
     sent.push({ nonce, msgId, signed, receipt });
   }
 
@@ -192,11 +219,11 @@ async function run(args) {
     await checkHistory(base, token, msgId, receipt.content_hash);
     await checkAgain(base, signed, receipt);
     const other = withdrawal(msgId, args.client, nonce, "250000000000000001");
-    await checkConflict(base, await envelope(wallet, other));
+    await checkConflict(base, await envelope(other));
   }
 
-  const summary = { library: args.library, version: wallet.version, submitted: sent.length, final: sent.length };
-  console.log(JSON.stringify(summary));
+  const summary = { library: args.library, version: wallet.version, scheme: args.scheme };
+  console.log(JSON.stringify({ ...summary, submitted: sent.length, final: sent.length }));
 }
 
 try {
@@ -209,6 +236,7 @@ try {
       client: option,
       "private-key": option,
       count: { ...option, default: "1" },
+      scheme: { ...option, default: "eip191" },
     },
   });
   await run(values);

@@ -4,6 +4,7 @@ It does what an integrator would do from the documentation alone, and shares no 
 host, so an agreement between the two is worth something. client.mjs is the same in JavaScript.
 
   client.py --base http://127.0.0.1:8080 --token-file FILE --client acme --private-key 0x… [--count N]
+    [--scheme eip191|eip712]
 
 Prints one JSON line and exits 0; at the first deviation says what it was on stderr and exits 1.
 """
@@ -20,7 +21,7 @@ import urllib.request
 from datetime import datetime, timezone
 
 from eth_account import Account
-from eth_account.messages import encode_defunct
+from eth_account.messages import encode_defunct, encode_typed_data
 from eth_utils import keccak
 
 RECEIPT_FIELDS = ["msg_id", "msg_state", "content_hash", "accepted_at", "host", "signature"]
@@ -82,28 +83,56 @@ def issue(base, client, count):
 
 
 def withdrawal(msg_id, client, nonce, amount):
+    return {
+        "msg_id": msg_id,
+        "msg_type": "withdrawal",
+        "client_id": client,
+        "creation_date": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "payload": {
+            "asset": "ETH",
+            "amount": amount,
+            "to": TO,
+            "nonce": nonce,
+            "max_fee_per_gas": "30000000000",
+            "max_priority_fee_per_gas": "1000000000",
+        },
+    }
+
+
+class Eip191:
     """Python's own serialiser on purpose: its spaces and \\u escapes are what gets signed."""
-    return json.dumps(
-        {
-            "msg_id": msg_id,
-            "msg_type": "withdrawal",
-            "client_id": client,
-            "creation_date": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "payload": {
-                "asset": "ETH",
-                "amount": amount,
-                "to": TO,
-                "nonce": nonce,
-                "max_fee_per_gas": "30000000000",
-                "max_priority_fee_per_gas": "1000000000",
-            },
-        }
-    )
+
+    def __init__(self, base, token):
+        pass
+
+    def text(self, message):
+        return json.dumps(message)
+
+    def signable(self, message, text):
+        return encode_defunct(text=text)
 
 
-def envelope(account, text):
-    signed = account.sign_message(encode_defunct(text=text))
-    return {"scheme": "eip191", "message": text, "signature": "0x" + bytes(signed.signature).hex()}
+class Eip712:
+    """What the host says of the message type is all that it takes to show and sign a message."""
+
+    def __init__(self, base, token):
+        answer = call(base, "GET", "/v1/message-types/withdrawal/typed-data", token=token)
+        self.typed_data = expect(200, answer, "typed data")
+
+    def text(self, message):
+        return json.dumps(message, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def signable(self, message, text):
+        return encode_typed_data(self.typed_data["domain"], self.typed_data["types"], message)
+
+
+SCHEMES = {"eip191": Eip191, "eip712": Eip712}
+
+
+def envelope(account, scheme, name, message):
+    text = scheme.text(message)
+    signed = account.sign_message(scheme.signable(message, text))
+    return {"scheme": name, "message": text, "signature": "0x" + bytes(signed.signature).hex()}
 
 
 def check_receipt(receipt, msg_id, text):
@@ -165,23 +194,27 @@ def run(args):
     account = Account.from_key(args.private_key)
     with open(args.token_file) as file:
         token = file.read().strip()
+    scheme = SCHEMES[args.scheme](base, token)
+
+    def sign(msg_id, nonce, amount):
+        return envelope(account, scheme, args.scheme, withdrawal(msg_id, args.client, nonce, amount))
 
     sent = []
     for nonce, msg_id in enumerate(issue(base, args.client, args.count)):
-        text = withdrawal(msg_id, args.client, nonce, "250000000000000000")
-        signed = envelope(account, text)
+        signed = sign(msg_id, nonce, "250000000000000000")
         receipt = expect(202, call(base, "POST", "/v1/messages", signed), f"submit {msg_id}")
-        check_receipt(receipt, msg_id, text)
+        check_receipt(receipt, msg_id, signed["message"])
         sent.append((nonce, msg_id, signed, receipt))
 
     for nonce, msg_id, signed, receipt in sent:
         follow(base, token, msg_id, account.address)
         check_history(base, token, msg_id, receipt["content_hash"])
         check_again(base, signed, receipt)
-        check_conflict(base, envelope(account, withdrawal(msg_id, args.client, nonce, "250000000000000001")))
+        check_conflict(base, sign(msg_id, nonce, "250000000000000001"))
 
     version = importlib.metadata.version("eth-account")
-    print(json.dumps({"library": "eth-account", "version": version, "submitted": len(sent), "final": len(sent)}))
+    summary = {"library": "eth-account", "version": version, "scheme": args.scheme}
+    print(json.dumps({**summary, "submitted": len(sent), "final": len(sent)}))
 
 
 def main():
@@ -191,6 +224,7 @@ def main():
     parser.add_argument("--client", required=True)
     parser.add_argument("--private-key", required=True)
     parser.add_argument("--count", type=int, default=1)
+    parser.add_argument("--scheme", choices=SCHEMES, default="eip191")
     try:
         run(parser.parse_args())
     except (Deviation, OSError) as error:

@@ -180,9 +180,14 @@ impl PrivateKey {
     /// Signs a text as `personal_sign` does. Deterministic (RFC 6979).
     #[must_use]
     pub fn sign_text(&self, text: &str) -> Signature {
-        let hash = eip191_hash(text.as_bytes());
-        let signed =
-            RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(hash), &self.key);
+        self.sign_hash(&eip191_hash(text.as_bytes()))
+    }
+
+    /// Signs a hash as it is. Deterministic (RFC 6979).
+    #[must_use]
+    pub fn sign_hash(&self, hash: &[u8; 32]) -> Signature {
+        let hash = Message::from_digest(*hash);
+        let signed = RecoverableSignature::sign_ecdsa_recoverable(hash, &self.key);
         let (id, rs) = signed.serialize_compact();
         let mut bytes = [0; 65];
         bytes[..64].copy_from_slice(&rs);

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!            intake ───────────────→ Guarantee ←──────────── controller
-//!   json → message → crypto              │ tickets               │
+//!   json → message → crypto, typed_data  │ tickets               │
 //!   schema, workflows, clients           └──→ Feeder ───────────→┤
 //!                                                                ├→ machine (pure)
 //!   Reference ←── projection ←───────────────────────────────────┤
@@ -23,7 +23,10 @@ pub mod schemas;
 pub mod crypto;
 pub mod message;
 pub mod receipt;
+pub mod scheme;
+pub mod typed_data;
 
+pub mod graph;
 pub mod guard;
 pub mod intake;
 pub mod workflow;

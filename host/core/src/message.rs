@@ -4,47 +4,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::codec::{DecodeError, Reader, Writer};
-use crate::crypto::{Signature, eip191_hash, recover};
+use crate::crypto::{Signature, recover};
 use crate::refusal::{Code, Finding, Refusal};
+use crate::scheme::{Scheme, SchemeName};
+use crate::typed_data::TypedData;
 use crate::types::{Address, ClientId, Digest, MsgId, MsgType, Time};
 use crate::{json, schemas};
-
-/// How the message text was signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scheme {
-    /// `personal_sign` over the text's bytes (EIP-191, version 0x45).
-    Eip191,
-}
-
-impl Scheme {
-    /// Its name in the envelope.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Eip191 => "eip191",
-        }
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        (name == "eip191").then_some(Self::Eip191)
-    }
-
-    fn hash(self, text: &str) -> [u8; 32] {
-        match self {
-            Self::Eip191 => eip191_hash(text.as_bytes()),
-        }
-    }
-}
 
 /// What a client submits: a text, and a signature that nobody has checked yet.
 pub struct Envelope {
     /// How the text was signed.
-    pub scheme: Scheme,
+    pub scheme: SchemeName,
     /// Exactly what was signed.
     pub text: String,
     /// The signature as it was written.
@@ -67,8 +40,9 @@ impl Envelope {
             });
         }
         let member = |name: &str| value[name].as_str().unwrap_or_default();
-        let scheme = Scheme::parse(member("scheme")).ok_or_else(|| {
-            let detail = format!("the scheme {:?} is not known; `eip191` is", member("scheme"));
+        let scheme = SchemeName::parse(member("scheme")).ok_or_else(|| {
+            let name = member("scheme");
+            let detail = format!("the scheme {name:?} is not known; `eip191` and `eip712` are");
             Refusal::new(Code::SchemeUnknown, detail)
         })?;
         let (text, signature) = (member("message").to_owned(), member("signature").to_owned());
@@ -113,10 +87,11 @@ impl Message {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         Writer::new()
-            .text(self.scheme.as_str())
+            .text(self.scheme.name().as_str())
             .text(&self.text)
             .bytes(self.signature.as_bytes())
             .bytes(&self.signer.0)
+            .text(self.scheme.definition())
             .finish()
     }
 
@@ -127,12 +102,14 @@ impl Message {
     /// When the bytes are not what [`Message::encode`] writes.
     pub fn decode(stored: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(stored)?;
-        let scheme = Scheme::parse(reader.text("scheme")?).ok_or(DecodeError::Field("scheme"))?;
+        let scheme = reader.text("scheme")?;
         let text = reader.text("text")?;
         let signature = reader.array("signature")?;
         let signature =
             Signature::from_bytes(signature).map_err(|_| DecodeError::Field("signature"))?;
         let signer = Address(reader.array("signer")?);
+        let scheme = Scheme::decode(scheme, reader.text("typed data")?)
+            .ok_or(DecodeError::Field("scheme"))?;
         reader.finish()?;
         let value = json::parse(text.as_bytes()).map_err(|_| DecodeError::Field("text"))?;
         Members::read(value)
@@ -145,7 +122,8 @@ impl Message {
     /// # Errors
     /// When it is not the one that is written in the message.
     pub fn verify(&self) -> Result<(), Refusal> {
-        let recovered = recover(&self.scheme.hash(&self.text), &self.signature)?;
+        let hash = self.scheme.hash(&self.text, &self.value)?;
+        let recovered = recover(&hash, &self.signature)?;
         if recovered == self.signer {
             return Ok(());
         }
@@ -156,7 +134,7 @@ impl Message {
 
 /// The members that the text of every message has, whatever its type.
 pub(crate) struct Members {
-    msg_id: MsgId,
+    pub(crate) msg_id: MsgId,
     pub(crate) msg_type: MsgType,
     pub(crate) client_id: ClientId,
     creation_date: Arc<str>,
@@ -233,9 +211,90 @@ impl<T> Verified<T> {
     }
 }
 
-/// Checks the signature and finds out whose it is.
-pub(crate) fn verify(envelope: &Envelope, members: Members) -> Result<Verified<Message>, Refusal> {
+/// Checks the signature and finds out whose it is. `typed_data` are those of the
+/// message's type, if it has any.
+pub(crate) fn verify(
+    envelope: &Envelope,
+    members: Members,
+    typed_data: Option<&Arc<TypedData>>,
+) -> Result<Verified<Message>, Refusal> {
+    let scheme = match (envelope.scheme, typed_data) {
+        (SchemeName::Eip191, _) => Scheme::Eip191,
+        (SchemeName::Eip712, Some(typed_data)) => Scheme::Eip712(Arc::clone(typed_data)),
+        (SchemeName::Eip712, None) => {
+            let detail = format!(
+                "messages of the type `{}` cannot be signed as typed data; sign the text with `eip191`",
+                members.msg_type
+            );
+            return Err(Refusal::new(Code::SchemeNotOffered, detail));
+        }
+    };
+    let hash = scheme.hash(&envelope.text, &members.value)?;
     let signature = Signature::parse(&envelope.signature)?;
-    let signer = recover(&envelope.scheme.hash(&envelope.text), &signature)?;
-    Ok(Verified(members.into_message(envelope.scheme, &envelope.text, signature, signer)))
+    let signer = recover(&hash, &signature)?;
+    Ok(Verified(members.into_message(scheme, &envelope.text, signature, signer)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::crypto::PrivateKey;
+
+    fn signed() -> (Message, Arc<TypedData>) {
+        let string = json!({"type": "string"});
+        let names = ["client_id", "creation_date", "msg_id", "msg_type", "payload"];
+        let payload = json!({
+            "type": "object", "required": ["a"], "additionalProperties": false,
+            "properties": {"a": string},
+        });
+        let schema = json!({
+            "type": "object", "required": names, "additionalProperties": false,
+            "properties": {
+                "client_id": string, "creation_date": string, "msg_id": string,
+                "msg_type": string, "payload": payload,
+            },
+        });
+        let typed_data = Arc::new(TypedData::of_schema(&schema, "Test", "1", 1).unwrap());
+        let text = r#"{"client_id":"acme","creation_date":"2026-01-02T03:04:05Z","msg_id":"0190a0b0-c0d0-7000-8000-000000000001","msg_type":"test","payload":{"a":"b"}}"#;
+        let members = Members::read(json::parse(text.as_bytes()).unwrap()).unwrap();
+        let key = PrivateKey::from_bytes(&[1; 32]).unwrap();
+        let signature = key.sign_hash(&typed_data.hash(text, &members.value).unwrap());
+        let signature = signature.to_string();
+        let envelope = Envelope { scheme: SchemeName::Eip712, text: text.to_owned(), signature };
+        let message = verify(&envelope, members, Some(&typed_data)).unwrap().into_inner();
+        assert_eq!(message.signer, key.address());
+        (message, typed_data)
+    }
+
+    #[test]
+    fn the_definition_stays_with_the_message() {
+        let (message, typed_data) = signed();
+        let read = Message::decode(&message.encode()).unwrap();
+        assert!(read == message && read.scheme == Scheme::Eip712(typed_data));
+        read.verify().unwrap();
+    }
+
+    #[test]
+    fn a_message_has_one_stored_form() {
+        let (message, typed_data) = signed();
+        let stored = |scheme: &str, definition: &str| {
+            let signature = message.signature.as_bytes();
+            let value = Writer::new().text(scheme).text(&message.text).bytes(signature);
+            value.bytes(&message.signer.0).text(definition).finish()
+        };
+        let definition = typed_data.as_str();
+        assert_eq!(stored("eip712", definition), message.encode());
+        let spaced = definition.replace(':', ": ");
+        TypedData::parse(&spaced).unwrap();
+        for (scheme, definition) in
+            [("eip712", ""), ("eip712", &spaced), ("eip712", "{}"), ("eip191", definition)]
+        {
+            let read = Message::decode(&stored(scheme, definition));
+            assert_eq!(read.unwrap_err(), DecodeError::Field("scheme"), "{scheme} {definition}");
+        }
+        // As a text it was not signed.
+        assert!(Message::decode(&stored("eip191", "")).unwrap().verify().is_err());
+    }
 }

@@ -94,6 +94,10 @@ codes! {
     EnvelopeInvalid = "envelope_invalid",
     /// The envelope's signing scheme is not known here.
     SchemeUnknown = "scheme_unknown",
+    /// Messages of this type cannot be signed by the envelope's scheme.
+    SchemeNotOffered = "scheme_not_offered",
+    /// The message was signed as typed data and its text is not the canonical one.
+    TextNotCanonical = "text_not_canonical",
     /// No workflow takes messages of this type.
     MsgTypeUnknown = "msg_type_unknown",
     /// The message is not of its type's schema.

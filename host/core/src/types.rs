@@ -274,8 +274,8 @@ impl Time {
 
     /// A time from milliseconds since the epoch, at most [`Time::MAX`].
     #[must_use]
-    pub fn from_millis(millis: u64) -> Self {
-        Self(millis.min(Self::MAX.0))
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(if millis < Self::MAX.0 { millis } else { Self::MAX.0 })
     }
 
     /// Milliseconds since the epoch.

@@ -16,7 +16,7 @@ use surety_core::ports::{
 use surety_core::projection::Projection;
 use surety_core::types::{ClientId, Digest, MsgId, MsgState, MsgType, Seq, Time};
 
-use crate::queue::{Queue, Work};
+use crate::queue::{Queue, Work, due};
 use crate::{Close, Stores};
 
 /// What would be on disk.
@@ -112,7 +112,7 @@ impl Backend {
     fn follow(&self, state: &mut State, loaded: &Loaded, next: Next) {
         if let Next::Feed(at) = next {
             let ticket = Ticket { msg_id: loaded.message.msg_id, seq: loaded.head.seq };
-            self.feed(state, ticket, at);
+            self.feed(state, ticket, due(&loaded.head, at));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use surety_core::machine::Loaded;
+use surety_core::machine::{Head, Loaded, Phase};
 use surety_core::ports::{Clock, Lease, Ticket};
 use surety_core::types::Time;
 use tokio::sync::Notify;
@@ -22,6 +22,25 @@ const LOADED_MAX: usize = 4096;
 /// the store. Long enough to fetch them seldom, and for every ordinary retry.
 pub(crate) const AHEAD: Duration = Duration::from_secs(60);
 
+/// Before all others: the message is final, and only its bundle is to be made. It
+/// is shown as final already, so the bundle may be asked for, and after a crash
+/// thousands may be due.
+pub(crate) const CLOSING: Time = Time::from_millis(0);
+
+/// At once. No clock is asked, now or after a restart: the time may have been set
+/// back since, and what is due would rest until it is again what it was.
+const AT_ONCE: Time = Time::from_millis(1);
+
+/// When a ticket is due that follows a step with this head, as it is kept.
+pub(crate) fn due(head: &Head, at: Time) -> Time {
+    match head.phase {
+        Phase::Final => CLOSING,
+        // By the record's own time there is nothing to wait for.
+        _ if at <= head.updated_at => AT_ONCE,
+        _ => at,
+    }
+}
+
 /// Due and later tickets.
 pub(crate) struct Queue {
     clock: Arc<dyn Clock>,
@@ -31,7 +50,10 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct Tickets {
+    /// Those that go before the others.
+    closing: VecDeque<Lease>,
     due: VecDeque<Lease>,
+    /// Of both, how many have their message with them.
     due_loaded: usize,
     /// Ordered by time, then by handle and seq.
     later: BinaryHeap<Reverse<(Time, u64, u64, TicketKey)>>,
@@ -91,7 +113,8 @@ impl Queue {
         } else {
             let loaded = loaded.filter(|_| tickets.due_loaded < LOADED_MAX);
             tickets.due_loaded += usize::from(loaded.is_some());
-            tickets.due.push_back(Lease { ticket, loaded, handle });
+            let list = if at == CLOSING { &mut tickets.closing } else { &mut tickets.due };
+            list.push_back(Lease { ticket, loaded, handle });
         }
         drop(tickets);
         self.arrived.notify_one();
@@ -142,13 +165,14 @@ impl Queue {
             let ticket = Ticket { msg_id, seq };
             tickets.due.push_back(Lease { ticket, loaded: None, handle });
         }
-        let Some(lease) = tickets.due.pop_front() else {
+        let closing = tickets.closing.pop_front();
+        let Some(lease) = closing.or_else(|| tickets.due.pop_front()) else {
             let first = tickets.later.peek().map(|Reverse((at, ..))| *at);
             let fetch = tickets.resting.map(|at| at.before(AHEAD));
             return Err([first, fetch].into_iter().flatten().min());
         };
         tickets.due_loaded -= usize::from(lease.loaded.is_some());
-        if !tickets.due.is_empty() {
+        if !tickets.closing.is_empty() || !tickets.due.is_empty() {
             // Several may have become due at once; each wakes the next worker.
             self.arrived.notify_one();
         }

@@ -77,7 +77,7 @@ fn operations(host: &Host) -> Vec<(String, String, bool)> {
             let id = "00000000-0000-7000-8000-000000000000";
             let path = match path.as_str() {
                 "/v1/modules/{digest}" => format!("/v1/modules/0x{}", "0".repeat(64)),
-                path => path.replace("{id}", id).replace("{type}", "t"),
+                path => path.replace("{id}", id).replace("{type}", "t").replace("{version}", "1"),
             };
             operations.push((method.to_uppercase(), path, operation["security"].is_array()));
         }
@@ -147,6 +147,9 @@ fn every_refusal_is_a_problem_document() {
             ("GET", "/v1/messages?limit=0", b"", 400, "request_invalid"),
             ("GET", "/v1/messages?client=a", b"", 400, "request_invalid"),
             ("GET", "/v1/messages/00000000-0000-7000-8000-000000000000", b"", 404, "not_found"),
+            ("GET", "/v1/workflows/t/1/graph", b"", 404, "not_found"),
+            ("GET", "/v1/workflows/t/one/graph", b"", 400, "request_invalid"),
+            ("GET", "/v1/workflows/t/1/graph?format=png", b"", 400, "request_invalid"),
             ("PUT", "/v1/modules", br#"{"component":"AA=="}"#, 422, "module_invalid"),
             ("PUT", "/v1/workflows", b"{}", 422, "workflow_invalid"),
         ] {
@@ -178,6 +181,37 @@ fn a_workflow_whose_modules_are_not_here_is_refused_with_its_places() {
         assert_eq!(answer.body()["errors"][0]["pointer"], "/states/a/invoke");
         let listed = host.ask("GET", "/v1/workflows", token, b"").into_body();
         assert_eq!(listed, json!({"workflows": []}));
+    });
+}
+
+#[test]
+fn a_deployed_workflow_is_drawn_and_its_words_are_harmless() {
+    let markup = "</svg><script>alert(1)</script>";
+    let workflow = json!({
+        "msg_type": "t", "version": 3, "schema": {}, "initial": "a", "description": markup,
+        "states": {"a": {"after": [{"delay": "1h", "target": "b"}]}, "b": {"final": true}},
+    });
+    with_host(|host| {
+        let deployer = Some(host.token(Role::Deployer));
+        let answer = host.ask("PUT", "/v1/workflows", deployer, workflow.to_string().as_bytes());
+        assert_eq!(answer.status(), 200, "{:?}", answer.body());
+        for (query, media_type, begins) in [
+            ("", "image/svg+xml", "<svg "),
+            ("?format=svg", "image/svg+xml", "<svg "),
+            ("?format=mermaid", "text/vnd.mermaid; charset=utf-8", "flowchart "),
+        ] {
+            let reader = host.token(Role::Reader);
+            let request = Request::builder()
+                .uri(format!("{}/v1/workflows/t/3/graph{query}", host.url))
+                .header("authorization", format!("Bearer {reader}"));
+            let mut answer = host.agent.run(request.body(()).unwrap()).unwrap();
+            assert_eq!(answer.status(), 200);
+            assert_eq!(answer.headers()["content-type"], media_type);
+            let policy = answer.headers()["content-security-policy"].to_str().unwrap();
+            assert!(policy.starts_with("default-src 'none'"), "{policy}");
+            let picture = answer.body_mut().read_to_string().unwrap();
+            assert!(picture.starts_with(begins) && !picture.contains("<script"), "{picture}");
+        }
     });
 }
 

@@ -7,7 +7,7 @@ use super::shape::Object;
 use super::{CheckFinding, Rule, Severity};
 use crate::guard::{self, Guard, GuardTypes};
 use crate::types::MsgState;
-use crate::workflow::{Kind, State, Workflow};
+use crate::workflow::{By, Workflow};
 
 /// What every guard can be evaluated on, and what not.
 pub(super) fn check(
@@ -25,38 +25,23 @@ pub(super) fn check(
         findings.extend(of_guard(&rule.guard, types, &format!("/rules/{i}/rule"), &[]));
     }
     for (place, state) in graph.states.iter().enumerate() {
-        let guards = guards(state);
-        let (Some(ext), false) = (&exts[place], guards.is_empty()) else { continue };
-        let (ext, path) = (ext.to_schema(), graph.path(place));
+        let Some(ext) = &exts[place] else { continue };
+        let ext = ext.to_schema();
         let types = GuardTypes { message: &message, ext: &ext };
-        for (pointer, guard) in guards {
-            let pointer = format!("/states/{}{pointer}", graph.names[place]);
-            findings.extend(of_guard(guard, types, &pointer, &path));
+        for exit in state.exits() {
+            let guard = match exit.by {
+                By::Choice(guard) => guard,
+                By::Signal(_, on) => Some(&on.guard),
+                By::Timer(after) => after.guard.as_ref(),
+                By::Answer | By::Failure(_) | By::Redrive | By::Cancel => None,
+            };
+            let Some(guard) = guard else { continue };
+            let at = exit.pointer.strip_suffix("/target").unwrap_or(&exit.pointer);
+            let pointer = format!("/states/{}{at}/guard", graph.names[place]);
+            findings.extend(of_guard(guard, types, &pointer, &graph.path(place)));
         }
     }
     findings
-}
-
-/// The guards of a state, with their places in it.
-fn guards(state: &State) -> Vec<(String, &Guard)> {
-    match &state.kind {
-        Kind::Choose(branches) => {
-            let guards = branches.iter().enumerate();
-            let guards = guards.filter_map(|(i, branch)| {
-                Some((format!("/choose/{i}/guard"), branch.guard.as_ref()?))
-            });
-            guards.collect()
-        }
-        Kind::Wait(wait) => {
-            let on = wait.on.iter().map(|(name, on)| (format!("/on/{name}/guard"), &on.guard));
-            let after = wait.after.iter().enumerate();
-            let after = after.filter_map(|(i, timer)| {
-                Some((format!("/after/{i}/guard"), timer.guard.as_ref()?))
-            });
-            on.chain(after).collect()
-        }
-        Kind::Invoke(_) | Kind::Parked(_) | Kind::Final => Vec::new(),
-    }
 }
 
 fn of_guard(

@@ -50,13 +50,12 @@ static MESSAGE: LazyLock<Value> = LazyLock::new(|| {
 static SIGNAL: LazyLock<Value> = LazyLock::new(|| {
     json!({
         "type": "object",
-        "required": ["name", "signer", "client_id", "data"],
+        "required": ["name", "signer", "client_id"],
         "additionalProperties": false,
         "properties": {
             "name": {"type": "string"},
             "signer": {"type": "string"},
             "client_id": {"type": "string"},
-            "data": {"type": "object"},
         },
     })
 });

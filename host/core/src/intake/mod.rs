@@ -157,15 +157,13 @@ impl Intake {
     /// The receipt of the very same text by the same signer, if it was accepted
     /// before. Asked only for what is refused now: rules and clocks change.
     async fn taken_before(&self, envelope: &Envelope) -> Result<Option<Arc<Receipt>>, Fault> {
-        let members = json::parse(envelope.text.as_bytes()).and_then(Members::read);
-        let Ok(message) = members.and_then(|members| verify(envelope, members)) else {
+        let Ok(members) = json::parse(envelope.text.as_bytes()).and_then(Members::read) else {
             return Ok(None);
         };
-        let message = message.into_inner();
-        let (kept, receipt) = match self.guarantee.load(message.msg_id).await? {
+        let (kept, receipt) = match self.guarantee.load(members.msg_id).await? {
             Found::Open(loaded) => (loaded.message, loaded.receipt),
             Found::Nothing => return Ok(None),
-            Found::Archived => match self.archive.get(message.msg_id).await? {
+            Found::Archived => match self.archive.get(members.msg_id).await? {
                 None => return Ok(None),
                 Some(packed) => {
                     let bundle = Bundle::unpack(&packed).map_err(Fault::from)?;
@@ -173,7 +171,12 @@ impl Intake {
                 }
             },
         };
-        let same = kept.content_hash == message.content_hash && kept.signer == message.signer;
+        // By the typed data of that time: the workflow may have others now.
+        let again = verify(envelope, members, kept.scheme.typed_data());
+        let same = again.is_ok_and(|again| {
+            let again = again.get();
+            (kept.content_hash, kept.signer) == (again.content_hash, again.signer)
+        });
         Ok(same.then_some(receipt))
     }
 
@@ -224,7 +227,7 @@ impl Intake {
             Refusal::new(Code::MsgTypeUnknown, detail).at("/msg_type", "is not known")
         })?;
         check_schema(&workflow.schema, &members)?;
-        let message = verify(envelope, members)?;
+        let message = verify(envelope, members, workflow.typed_data.as_ref())?;
         Ok((message, workflow))
     }
 

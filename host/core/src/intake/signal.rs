@@ -73,6 +73,6 @@ fn validate(envelope: &Envelope) -> Result<Signal, Refusal> {
         return Err(Refusal::new(Code::SchemaInvalid, detail).at("/msg_type", "must be `signal`"));
     }
     check_schema(schemas::signal(), &members)?;
-    let message: Verified<_> = verify(envelope, members)?;
+    let message: Verified<_> = verify(envelope, members, None)?;
     Signal::read(message)
 }

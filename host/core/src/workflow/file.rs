@@ -2,6 +2,7 @@
 //! states.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -13,8 +14,9 @@ use super::{
 };
 use crate::guard::{Guard, Sees};
 use crate::record::FailureKind;
-use crate::refusal::Refusal;
+use crate::refusal::{Finding, Refusal};
 use crate::schema::Schema;
+use crate::typed_data::TypedData;
 use crate::types::{Digest, Malformed, MsgState, MsgType, SignalName};
 use crate::{json, schemas};
 
@@ -33,12 +35,20 @@ struct File {
     msg_type: MsgType,
     version: u32,
     schema: Value,
+    typed_data: Option<FileTypedData>,
     #[serde(default)]
     rules: Vec<FileRule>,
     #[serde(default)]
     validators: Vec<String>,
     initial: MsgState,
     states: BTreeMap<MsgState, FileState>,
+}
+
+#[derive(Deserialize)]
+struct FileTypedData {
+    name: String,
+    version: String,
+    chain_id: u64,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +146,7 @@ pub(super) fn read(text: &str) -> Result<Workflow, Refusal> {
             .at(&format!("/schema{}", finding.pointer), finding.detail)
     })?;
     let mut wrong = invalid("the workflow cannot be read");
+    let typed_data = read_typed_data(&file, &mut wrong);
     let mut states = BTreeMap::new();
     for (name, state) in file.states {
         match read_state(state) {
@@ -168,10 +179,26 @@ pub(super) fn read(text: &str) -> Result<Workflow, Refusal> {
         description: file.description,
         initial: file.initial,
         schema,
+        typed_data,
         rules,
         validators,
         states,
     })
+}
+
+fn read_typed_data(file: &File, wrong: &mut Refusal) -> Option<Arc<TypedData>> {
+    let FileTypedData { name, version, chain_id } = file.typed_data.as_ref()?;
+    match TypedData::of_schema(&file.schema, name, version, *chain_id) {
+        Ok(typed_data) => Some(typed_data.into()),
+        Err(findings) => {
+            let placed = findings.into_iter().map(|finding| {
+                let Finding { pointer, detail } = finding;
+                Finding { pointer: format!("/schema{pointer}"), detail }
+            });
+            wrong.errors.extend(placed);
+            None
+        }
+    }
 }
 
 fn read_state(mut state: FileState) -> Result<State, Wrong> {

@@ -23,6 +23,7 @@ use crate::guard::Guard;
 use crate::record::FailureKind;
 use crate::refusal::{Code, Refusal};
 use crate::schema::Schema;
+use crate::typed_data::TypedData;
 use crate::types::{Digest, Malformed, ModuleName, MsgState, MsgType, SignalName};
 
 pub use file::WORKFLOW_BYTES_MAX;
@@ -48,6 +49,8 @@ pub struct Workflow {
     pub initial: MsgState,
     /// The message type's schema.
     pub schema: Schema,
+    /// How the type's messages are signed as typed data; not so if none.
+    pub typed_data: Option<Arc<TypedData>>,
     /// What a message must fulfil beyond its schema.
     pub rules: Vec<Rule>,
     /// Validator modules that a message must pass, in their order.

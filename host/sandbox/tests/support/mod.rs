@@ -12,11 +12,12 @@ use std::sync::{Arc, Once};
 
 use surety_core::crypto::Signature;
 use surety_core::machine::{Advance, Call, Ran};
-use surety_core::message::{Message, Scheme};
+use surety_core::message::Message;
 use surety_core::module::Module;
 use surety_core::ports::{Actions, Deployment};
 use surety_core::record::{Failure, FailureKind};
 use surety_core::refusal::Refusal;
+use surety_core::scheme::Scheme;
 use surety_core::types::{Address, Digest, Time};
 use surety_sandbox::{Inspected, Limits, Sandbox};
 use tempfile::TempDir;

@@ -52,7 +52,7 @@ impl Fed {
 
 /// Makes the tickets of the file ready to be leased.
 pub(super) fn fill(queue: &Queue, db: &Connection) -> rusqlite::Result<()> {
-    let sql = "SELECT t.mid, i.msg_id, t.seq, t.at FROM ticket t JOIN ids i USING (mid) WHERE NOT t.later ORDER BY t.at";
+    let sql = "SELECT t.mid, i.msg_id, t.seq, t.at FROM ticket t JOIN ids i USING (mid) WHERE NOT t.later ORDER BY t.at, t.mid";
     let mut statement = db.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

@@ -20,7 +20,7 @@ use surety_core::types::{ClientId, Digest, MsgId, Seq, Time};
 use super::feeder::{Fed, feed};
 use super::reference::show;
 use super::{Embedded, integer, msg_id, number};
-use crate::queue::Queue;
+use crate::queue::{Queue, due};
 
 /// How long an expired Msg_ID is remembered as expired before it is unknown.
 const EXPIRED_KEPT_MS: u64 = 7 * 24 * 3_600_000;
@@ -75,7 +75,7 @@ impl Guarantee for Embedded {
             let values = params![mid, integer(first.head.seq), head];
             execute(db, "INSERT INTO head VALUES (?, ?, ?)", values)?;
             append(db, mid, &first.records)?;
-            let fed = follow(db, &queue, mid, first.head.seq, next)?;
+            let fed = follow(db, &queue, mid, &first.head, next)?;
             show(db, &projection)?;
             Ok(Admit::Done(fed))
         };
@@ -136,7 +136,7 @@ impl Guarantee for Embedded {
                 use_up(db, used, BY_SIGNAL)?;
             }
             append(db, mid, step.records())?;
-            let fed = follow(db, &queue, mid, seq, step.next)?;
+            let fed = follow(db, &queue, mid, &step.loaded.head, step.next)?;
             show(db, &projection)?;
             Ok(Committed::Done(fed))
         };
@@ -226,11 +226,11 @@ fn follow(
     db: &Connection,
     queue: &Queue,
     mid: i64,
-    seq: Seq,
+    head: &Head,
     next: Next,
 ) -> rusqlite::Result<Option<Fed>> {
     match next {
-        Next::Feed(at) => feed(db, queue, mid, seq, at).map(Some),
+        Next::Feed(at) => feed(db, queue, mid, head.seq, due(head, at)).map(Some),
         Next::Rest => unfeed(db, mid).map(|()| None),
     }
 }

@@ -20,6 +20,8 @@ pub mod messages;
 pub mod migrate;
 pub mod modules;
 pub mod msg_ids;
+pub mod typed_data;
+pub mod workflow_graph;
 pub mod workflows;
 
 use std::panic::AssertUnwindSafe;
@@ -99,7 +101,9 @@ fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(workflows::put, workflows::list))
         .routes(routes!(workflows::remove))
         .routes(routes!(migrate::migrate))
+        .routes(routes!(workflow_graph::get))
         .routes(routes!(message_types::get))
+        .routes(routes!(typed_data::get))
         .routes(routes!(clients::list))
         .routes(routes!(clients::put, clients::get))
         .routes(routes!(health::status))

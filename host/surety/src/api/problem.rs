@@ -128,6 +128,8 @@ fn row(code: Code) -> (StatusCode, &'static str) {
         Code::JsonTrailing => (S::BAD_REQUEST, "Trailing bytes"),
         Code::EnvelopeInvalid => (S::BAD_REQUEST, "Envelope not of its schema"),
         Code::SchemeUnknown => (S::BAD_REQUEST, "Signing scheme unknown"),
+        Code::SchemeNotOffered => (S::UNPROCESSABLE_ENTITY, "Signing scheme not offered"),
+        Code::TextNotCanonical => (S::UNPROCESSABLE_ENTITY, "Message text not canonical"),
         Code::MsgTypeUnknown => (S::UNPROCESSABLE_ENTITY, "Message type unknown"),
         Code::SchemaInvalid => (S::UNPROCESSABLE_ENTITY, "Message not of its schema"),
         Code::SignatureHex => (S::BAD_REQUEST, "Signature not hex"),

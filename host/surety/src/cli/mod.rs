@@ -1,8 +1,9 @@
 //! The command line. One file a subcommand; a new one is a line in `Command`
 //! and one in its match.
 //!
-//! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` and, with
-//! modules given, `workflow check` work here; all others ask a host over HTTP.
+//! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` (as typed data
+//! with a definition at hand), `workflow graph` of a file and, with modules given,
+//! `workflow check` work here; all others ask a host over HTTP.
 
 mod exit;
 mod input;
@@ -60,7 +61,7 @@ enum Command {
     /// Deploy action modules
     #[command(subcommand)]
     Action(action::Action),
-    /// Check and deploy workflows
+    /// Check, draw and deploy workflows
     #[command(subcommand)]
     Workflow(workflow::Workflow),
     /// Move parked messages on

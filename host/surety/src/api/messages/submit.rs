@@ -21,10 +21,12 @@ use crate::api::problem::Problem;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Envelope)]
 pub struct EnvelopeView {
-    /// How the text was signed: `eip191`, which is `personal_sign`.
+    /// How the text was signed: `eip191`, which is `personal_sign`; or `eip712`, as
+    /// typed data, for message types that offer it.
     #[schema(example = "eip191")]
     pub scheme: String,
-    /// The message's JSON text, byte for byte as it was signed, as a string.
+    /// The message's JSON text, byte for byte as it was signed, as a string. With
+    /// `eip712` the canonical text (RFC 8785) of what was signed.
     pub message: String,
     /// r, s and v, as `0x` and 130 hex digits.
     pub signature: String,

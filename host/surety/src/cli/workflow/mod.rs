@@ -1,6 +1,7 @@
 //! `surety workflow`
 
 mod check;
+mod graph;
 mod migrate;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub(super) enum Workflow {
     },
     /// Prove what can be proven of a workflow and its modules; deploys nothing
     Check(check::Check),
+    /// Draw a workflow
+    Graph(graph::Graph),
     /// List the deployed workflows, with the open messages pinned to each
     List,
     /// Move open messages to a version of their workflow
@@ -49,6 +52,7 @@ impl Workflow {
                 common.output().value(&view, |view| show(std::slice::from_ref(view)))?;
             }
             Self::Check(check) => check.run(common)?,
+            Self::Graph(graph) => graph.run(common)?,
             Self::List => {
                 let view: WorkflowsView = common.remote()?.get("/v1/workflows")?.read()?;
                 common.output().value(&view, |view| show(&view.workflows))?;
