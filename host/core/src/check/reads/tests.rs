@@ -107,6 +107,11 @@ fn arrays() {
         ),
         (json!({"type": "array", "maxItems": 0}), items(string.clone()), ""),
         (json!({"type": "array", "minItems": 2}), json!({"minItems": 1}), ""),
+        (
+            json!({"type": "array", "prefixItems": [string], "items": false}),
+            json!({"maxItems": 1}),
+            "",
+        ),
         (json!({"type": "array"}), json!({"minItems": 1}), "minItems"),
         (json!({"type": "array", "maxItems": 1}), json!({"uniqueItems": true}), ""),
         (json!({"type": "array", "uniqueItems": true}), json!({"uniqueItems": true}), ""),
@@ -252,6 +257,16 @@ fn combinations() {
             json!({"exclusiveMinimum": 1}),
             "exclusiveMinimum",
         ),
+        (
+            json!({"anyOf": [{"exclusiveMinimum": 1}, {"minimum": 1}], "type": "number"}),
+            json!({"exclusiveMinimum": 1}),
+            "exclusiveMinimum",
+        ),
+        (
+            json!({"anyOf": [{"exclusiveMaximum": 1}, {"maximum": 1}], "type": "number"}),
+            json!({"exclusiveMaximum": 1}),
+            "exclusiveMaximum",
+        ),
         (json!({"anyOf": [{"const": 1}, {"type": "integer"}]}), json!({"const": 1}), "const"),
         (
             json!({"anyOf": [{"maxItems": 1}, {"maxItems": 2}], "type": "array"}),
@@ -292,7 +307,7 @@ fn references() {
         ),
         // The same words mean other things in other documents.
         (
-            json!({"not": {"$ref": "#/$defs/a"}, "$defs": {"a": {"const": 1}}}),
+            json!({"type": "integer", "not": {"$ref": "#/$defs/a"}, "$defs": {"a": {"const": 1}}}),
             json!({"not": {"$ref": "#/$defs/a"}, "$defs": {"a": {"const": 2}}}),
             "not",
         ),
