@@ -60,7 +60,7 @@ fn steps_of(graph: &Graph<'_>, from: usize, module: Option<&Arc<Known>>) -> Vec<
             // Each state gets back what it sent itself, by the step above. What
             // it sent unchanged, it had before.
             (Way::Back, _) => {}
-            (Way::Event | Way::Instant | Way::Redrive | Way::Cancel, _) => {
+            (Way::Event | Way::AtOnce | Way::Redrive | Way::Cancel, _) => {
                 steps.push(Step { to, by_way_of: None, patch: None });
             }
         }

@@ -36,7 +36,7 @@ pub(super) enum Way {
     /// Failures, signals and timers.
     Event,
     /// Choices, and timers that are due at once.
-    Instant,
+    AtOnce,
     /// An operator, out of a parked state.
     Redrive,
     /// An operator, out of a parked state, back to where the message came from.
@@ -122,8 +122,8 @@ impl Way {
     fn of(by: By<'_>) -> Self {
         match by {
             By::Answer => Self::Answer,
-            By::Choice(_) => Self::Instant,
-            By::Timer(after) if after.delay.is_zero() => Self::Instant,
+            By::Choice(_) => Self::AtOnce,
+            By::Timer(after) if after.delay.is_zero() => Self::AtOnce,
             By::Failure(_) | By::Signal(..) | By::Timer(_) => Self::Event,
             By::Redrive => Self::Redrive,
             By::Cancel => Self::Cancel,
@@ -203,9 +203,9 @@ fn circles(graph: &Graph<'_>, reached: &[Option<usize>]) -> Vec<CheckFinding> {
         if told[place] {
             continue;
         }
-        let before = graph.reached(place, |way| way == Way::Instant);
+        let before = graph.reached(place, |way| way == Way::AtOnce);
         let last = (0..told.len()).find(|from| {
-            let back = Edge { to: place, way: Way::Instant };
+            let back = Edge { to: place, way: Way::AtOnce };
             before[*from].is_some() && graph.edges[*from].contains(&back)
         });
         let Some(last) = last else { continue };
