@@ -375,3 +375,29 @@ async fn a_message_moves_to_another_version_where_it_fits() {
         assert_eq!(refused.unwrap().detail, "version 3 has no state `failed`");
     }
 }
+
+/// After a crash under load thousands of messages may be due. One that is shown as
+/// final does not wait with its bundle until all of them have moved.
+#[tokio::test]
+async fn what_is_final_is_archived_before_others_move() {
+    for backend in Backend::all() {
+        let clock = Arc::new(VirtualClock::default());
+        let rig = rig(&backend, &clock).await;
+        for _ in 0..20 {
+            rig.submit(json!({"first": "refuse"})).await;
+        }
+        let lease = rig.at_hand().await.expect("one is due");
+        let id = lease.ticket.msg_id;
+        rig.controller.handle(lease).await.unwrap();
+        assert_eq!(state(&rig, id).await, "refused");
+        // Also when the process ends in between, and the clock is set back.
+        rig.stores.close().await;
+        clock.set_back(3_600_000);
+        let rig = self::rig(&backend, &clock).await;
+        let lease = rig.at_hand().await.expect("the same is due");
+        assert_eq!(lease.ticket.msg_id, id, "{}", backend.name());
+        rig.controller.handle(lease).await.unwrap();
+        assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Archived));
+        assert!(rig.at_hand().await.is_some(), "the others wait for the clock");
+    }
+}

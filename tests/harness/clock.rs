@@ -30,6 +30,11 @@ impl VirtualClock {
         self.still.store(still, Ordering::SeqCst);
     }
 
+    /// Sets the time back, as an operator may do.
+    pub fn set_back(&self, millis: u64) {
+        self.now.fetch_sub(millis, Ordering::SeqCst);
+    }
+
     /// Moves the time forward.
     pub fn advance(&self, millis: u64) {
         self.now.fetch_add(millis, Ordering::SeqCst);

@@ -101,7 +101,6 @@ fn findings_name_the_part() {
         ("has(message.payload.memo) || message.payload.memo == 'a'", Unproven, "may be missing"),
         ("ext.limit == 'a'", Unproven, "`ext.limit` may be missing"),
         ("ext.unknown == 'a'", Unproven, "`ext.unknown` may be missing"),
-        ("signal.data.x == 'a'", Unproven, "`signal.data.x` may be missing"),
         (
             "message.payload.to.parent.name == 'a'",
             Unproven,
@@ -160,7 +159,6 @@ fn an_unknown_type_is_no_error() {
     for text in [
         "has(message.payload.any) && message.payload.any > 1",
         "has(ext.map) && has(ext.map.x) && dec(ext.map.x) > 1 && ext.map.x.y",
-        "has(signal.data.x) && signal.data.x == 'a'",
     ] {
         let findings = check(text);
         assert!(findings.iter().all(|f| f.severity == Severity::Unproven), "{text}: {findings:?}");
