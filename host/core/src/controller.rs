@@ -151,11 +151,8 @@ impl Controller {
             // A duplicate, or a crash between commit and acknowledgement.
             return self.show(&Projection::of(&loaded)).await;
         }
-        let pinned = loaded.head.workflow;
         let corrupt = |what: &str| Fault::Corrupt(format!("message {id} {what}"));
-        let workflow = self.workflows.pinned(pinned).ok_or_else(|| {
-            corrupt(&format!("is pinned to the workflow {pinned}, which is not here"))
-        })?;
+        let workflow = self.workflows.of(&loaded)?;
         let now = self.clock.now();
         match machine::decide(&workflow, &loaded.head, now) {
             Some(Decision::Run(invoke)) => self.run(&workflow, invoke, &loaded).await,

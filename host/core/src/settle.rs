@@ -71,12 +71,7 @@ pub(crate) async fn load(
             return Err(NotMoved::Refused(Refusal::new(Code::NotFound, detail)));
         }
     };
-    let pinned = loaded.head.workflow;
-    let workflow = place.workflows.pinned(pinned).ok_or_else(|| {
-        Fault::Corrupt(format!(
-            "message {id} is pinned to the workflow {pinned}, which is not here"
-        ))
-    })?;
+    let workflow = place.workflows.of(&loaded)?;
     Ok((loaded, workflow))
 }
 

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::machine::Loaded;
+use crate::ports::Fault;
 use crate::types::{Digest, MsgType};
 use crate::workflow::Workflow;
 
@@ -39,6 +41,18 @@ impl Workflows {
     }
 
     /// The one that a message is pinned to.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is not here.
+    pub fn of(&self, loaded: &Loaded) -> Result<Arc<Workflow>, Fault> {
+        let (id, pinned) = (loaded.message.msg_id, loaded.head.workflow);
+        self.pinned(pinned).ok_or_else(|| {
+            let why = format!("message {id} is pinned to the workflow {pinned}, which is not here");
+            Fault::Corrupt(why)
+        })
+    }
+
+    /// The one with this digest.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Option<Arc<Workflow>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).by_digest.get(&digest).cloned()
@@ -48,6 +62,14 @@ impl Workflows {
     #[must_use]
     pub fn newest(&self, msg_type: &MsgType) -> Option<Arc<Workflow>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).newest.get(msg_type).cloned()
+    }
+
+    /// A version of a type's workflow.
+    #[must_use]
+    pub fn version(&self, msg_type: &MsgType, version: u32) -> Option<Arc<Workflow>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let wanted = |w: &&Arc<Workflow>| w.msg_type == *msg_type && w.version == version;
+        known.by_digest.values().find(wanted).cloned()
     }
 
     /// All of them, by type and version.

@@ -2,7 +2,7 @@
 //! waits for them.
 
 use crate::machine::{Signal, signal};
-use crate::message::{Envelope, Members, Verified, verify};
+use crate::message::{Envelope, Members, verify};
 use crate::receipt::Receipt;
 use crate::refusal::{Code, Refusal};
 use crate::settle::{NotMoved, Place, move_now};
@@ -73,6 +73,5 @@ fn validate(envelope: &Envelope) -> Result<Signal, Refusal> {
         return Err(Refusal::new(Code::SchemaInvalid, detail).at("/msg_type", "must be `signal`"));
     }
     check_schema(schemas::signal(), &members)?;
-    let message: Verified<_> = verify(envelope, members, None)?;
-    Signal::read(message)
+    Signal::read(verify(envelope, members, None)?)
 }

@@ -188,8 +188,6 @@ impl Guarantee for Embedded {
             let mut statement = db.prepare("SELECT head FROM head")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                // Counted as bytes first: the transaction should not last longer
-                // than it must.
                 let pinned = Head::workflow_of(row.get_ref(0)?.as_blob()?);
                 *pins.entry(pinned.ok()).or_default() += 1;
             }

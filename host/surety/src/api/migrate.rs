@@ -90,9 +90,7 @@ pub(super) async fn migrate(
     Paths(msg_type, version): Paths<MsgType, u32>,
     Json(request): Json<MigrateRequest>,
 ) -> Result<Answer<MigratedView>, Problem> {
-    let all = app.workflows.all();
-    let to = all.iter().find(|w| w.msg_type == msg_type && w.version == version);
-    let to = to.ok_or_else(|| {
+    let to = app.workflows.version(&msg_type, version).ok_or_else(|| {
         let detail = format!("no version {version} of a workflow `{msg_type}` is deployed");
         Problem::new(Code::WorkflowUnknown, detail)
     })?;
@@ -100,7 +98,7 @@ pub(super) async fn migrate(
     let cursor = ids.last().copied().filter(|_| ids.len() == MIGRATE_MAX);
     let mut messages = Vec::new();
     for id in ids {
-        messages.extend(verdict(&app, id, to, &by, &request).await?);
+        messages.extend(verdict(&app, id, &to, &by, &request).await?);
     }
     Ok(Answer(MigratedView { messages, cursor }))
 }

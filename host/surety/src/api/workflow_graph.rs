@@ -57,9 +57,7 @@ pub(super) async fn get(
     Paths(msg_type, version): Paths<MsgType, u32>,
     Query(GraphQuery { format }): Query<GraphQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    let all = app.workflows.all();
-    let found = all.into_iter().find(|w| w.msg_type == msg_type && w.version == version);
-    let workflow = found.ok_or_else(|| {
+    let workflow = app.workflows.version(&msg_type, version).ok_or_else(|| {
         let detail = format!("no workflow `{msg_type}` of the version {version} is deployed");
         Problem::new(Code::NotFound, detail)
     })?;

@@ -55,13 +55,11 @@ impl Deployer {
     }
 
     async fn remove(&self, msg_type: &MsgType, version: u32) -> Result<(), NotDeployed> {
-        let all = self.workflows.all();
-        let digest = all.iter().find(|w| w.msg_type == *msg_type && w.version == version);
-        let digest = digest.map(|workflow| workflow.digest).ok_or_else(|| {
+        let deployed = self.workflows.version(msg_type, version);
+        let digest = deployed.map(|workflow| workflow.digest).ok_or_else(|| {
             let detail = format!("no version {version} of a workflow `{msg_type}` is deployed");
             Refusal::new(Code::WorkflowUnknown, detail)
         })?;
-        drop(all);
         let pinned = |what: String| {
             let detail = format!("version {version} of the workflow `{msg_type}` {what}");
             Refusal::new(Code::WorkflowPinned, detail)

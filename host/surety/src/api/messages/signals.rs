@@ -81,9 +81,7 @@ pub(in crate::api) async fn list(
         }
         Found::Nothing => return Err(unknown(id)),
     };
-    let pinned = loaded.head.workflow;
-    let workflow = app.workflows.pinned(pinned);
-    let workflow = workflow.ok_or_else(|| Fault::Corrupt(format!("no workflow {pinned}")))?;
+    let workflow = app.workflows.of(&loaded)?;
     let state = loaded.head.state.clone();
     let Some(Awaited { subject, until, signals }) = awaited(&workflow, &loaded) else {
         return Ok(Answer(none(state)));
