@@ -365,6 +365,11 @@ impl Workflow {
         })
     }
 
+    /// All modules that it names, actions and validators.
+    pub fn modules(&self) -> impl Iterator<Item = &ModuleSpec> {
+        self.invokes().map(|(_, invoke)| &invoke.module).chain(&self.validators)
+    }
+
     /// Every state that is named is declared, and a message can start.
     fn check_names(&self) -> Result<(), Refusal> {
         let mut refusal = invalid("the workflow names states that it does not declare");

@@ -113,13 +113,13 @@ fn components(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// What the host would run: of each module that is invoked, what it has.
+/// What the host would run: of each module that is named, what it has.
 fn deployed(remote: &Remote, workflow: &Workflow) -> Result<Vec<Known>, Failed> {
     let ModulesView { modules } = remote.get("/v1/modules")?.read()?;
     let mut known = Vec::new();
     for module in modules {
         let (name, version, digest) = (&module.name, &module.version, module.digest);
-        if workflow.invokes().any(|(_, invoke)| invoke.module.admits(name, version, digest)) {
+        if workflow.modules().any(|spec| spec.admits(name, version, digest)) {
             let view: ModuleDetailView = remote.get(&format!("/v1/modules/{digest}"))?.read()?;
             known.push((Arc::new(manifest(view.manifest)?), digest));
         }
