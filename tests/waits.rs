@@ -176,11 +176,6 @@ async fn a_signal_that_does_not_fit_is_refused_with_its_code() {
         let again = rig.intake.signal(id, &name("deny"), body.as_bytes()).await;
         assert_eq!(code(again), Code::SignalLate, "archived");
         assert_eq!(self::state(&rig, id).await, "refused");
-        // A used signal's Msg_ID takes no message either.
-        let id = rig.msg_id().await;
-        let body = surety_tests::rig::envelope(id, &json!({"first": "ok"}));
-        rig.submit_body(&body).await.unwrap();
-        assert_eq!(rig.stores.guarantee.open(None, 10).await.unwrap().len(), 1);
     }
 }
 
@@ -198,6 +193,19 @@ async fn a_signal_uses_its_msg_id_up_for_ever() {
         let body = signal_envelope(own, other, "approve", &state, subject, 1);
         let again = rig.intake.signal(other, &"approve".parse().unwrap(), body.as_bytes()).await;
         assert_eq!(code(again), Code::MsgIdUsed, "{}", backend.name());
+        // It takes no message of the same client either.
+        let board = surety_tests::rig::board();
+        let mut client = (*rig.stores.clients.get(&board).await.unwrap().unwrap()).clone();
+        client.msg_types.insert("transfer".parse().unwrap());
+        rig.stores.clients.put(client).await.unwrap();
+        let mut message: Value =
+            serde_json::from_str(&surety_tests::rig::text(own, &json!({"first": "ok"}))).unwrap();
+        message["client_id"] = json!(board);
+        let text = message.to_string();
+        let signature = surety_tests::rig::board_key(0).sign_text(&text);
+        let body = json!({"scheme": "eip191", "message": text, "signature": signature});
+        let refused = rig.submit_body(&body.to_string()).await;
+        assert_eq!(code(refused), Code::MsgIdUsed, "{}", backend.name());
     }
 }
 
@@ -399,5 +407,25 @@ async fn what_is_final_is_archived_before_others_move() {
         rig.controller.handle(lease).await.unwrap();
         assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Archived));
         assert!(rig.at_hand().await.is_some(), "the others wait for the clock");
+    }
+}
+
+/// A message that waits for its next attempt is not hurried by a migration.
+#[tokio::test]
+async fn a_migration_brings_no_attempt_early() {
+    for backend in Backend::all() {
+        let clock = Arc::new(VirtualClock::default());
+        let rig = rig(&backend, &clock).await;
+        let id = rig.submit(json!({"first": "transient"})).await;
+        rig.run_now().await;
+        let second = Arc::new(Workflow::parse(&workflow(2)).unwrap());
+        rig.intake.workflows.add(Arc::clone(&second));
+        rig.operator.migrate(id, &second, "ops", "new rules").await.unwrap();
+        rig.run_now().await;
+        assert_eq!(causes(&rig, id).await, ["admission", "action", "migration"]);
+        rig.run().await;
+        for record in records(&rig, id).await {
+            assert!(record.at >= record.now, "early on {}: {record:?}", backend.name());
+        }
     }
 }

@@ -210,8 +210,9 @@ impl Step {
     /// The step's records, in their order.
     #[must_use]
     pub fn records(&self) -> &[Sealed] {
-        let new = self.loaded.records.iter().position(|record| record.seq > self.expect);
-        &self.loaded.records[new.unwrap_or(self.loaded.records.len())..]
+        // A message's records are numbered from 0.
+        let new = usize::try_from(self.expect).map_or(usize::MAX, |expect| expect + 1);
+        self.loaded.records.get(new..).unwrap_or_default()
     }
 }
 
@@ -220,6 +221,11 @@ impl Step {
 #[must_use]
 pub fn decide<'w>(workflow: &'w Workflow, head: &Head, now: Time) -> Option<Decision<'w>> {
     Some(match (head.phase, &workflow.state(&head.state)?.kind) {
+        // Only an attempt that was put off is waited for. What was due when its record
+        // was made is so for good, whatever the clock says since.
+        (Phase::Running, Kind::Invoke(_)) if now < head.due && head.due > head.updated_at => {
+            Decision::Later(head.due)
+        }
         (Phase::Running, Kind::Invoke(invoke)) => Decision::Run(invoke),
         (Phase::Waiting, Kind::Wait(_)) if now < head.due => Decision::Later(head.due),
         (Phase::Waiting, Kind::Wait(_)) => Decision::Fire,
