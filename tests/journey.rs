@@ -3,8 +3,10 @@
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use surety_tests::host::{Host, path, serve, sign, withdrawal, write_client_key};
-use surety_tests::rig::client_key;
+use surety_tests::host::{
+    Host, guests, path, repository, serve, sign, withdrawal, write_client_key,
+};
+use surety_tests::rig::{BOARD_KEYS, board_key, client_key};
 use tempfile::TempDir;
 
 fn states(host: &Host, id: &str) -> Vec<String> {
@@ -181,4 +183,177 @@ fn a_data_folder_in_use_or_corrupt_is_said_plainly() {
     }
     let said = refused();
     assert!(said.contains("cannot be read") && said.contains("backup"), "{said}");
+}
+
+/// The withdrawal workflow as its file has it, with the schema in it.
+fn workflow(version: u32) -> Value {
+    let json_of = |file: &str| -> Value {
+        serde_json::from_slice(&std::fs::read(repository(file)).unwrap()).unwrap()
+    };
+    let mut workflow = json_of("workflows/withdrawal.json");
+    workflow["schema"] = json_of("schemas/withdrawal.schema.json");
+    workflow["version"] = json!(version);
+    workflow
+}
+
+/// Before anything else, large amounts of ether wait for the board.
+fn approved(version: u32, delay: &str) -> Value {
+    let mut workflow = workflow(version);
+    workflow["initial"] = json!("sized");
+    let large = "message.payload.asset == 'ETH' && dec(message.payload.amount) > dec('1000000000000000000')";
+    workflow["states"]["sized"] =
+        json!({"choose": [{"guard": large, "target": "approval"}, {"target": "received"}]});
+    workflow["states"]["approval"] = json!({
+        "on": {"approve": {"guard": "signal.client_id == 'board'", "quorum": 2, "target": "received"}},
+        "after": [{"delay": delay, "target": "rejected"}],
+        "cancel": "rejected",
+    });
+    workflow
+}
+
+/// A host with the withdrawal workflow, and a board that may give signals.
+fn with_board(folder: &TempDir) -> Host {
+    let host = Host::start(&folder.path().join("data"));
+    host.deploy();
+    let signers: Vec<_> = (0..2).map(|m| board_key(m).address().to_string()).collect();
+    let board = ["client", "put", "board", "--type", "signal", "--signer", &signers[0]];
+    let _ = host.done(&[&board[..], &["--signer", &signers[1]]].concat());
+    for (member, key) in BOARD_KEYS.iter().enumerate() {
+        std::fs::write(folder.path().join(format!("board{member}")), key).unwrap();
+    }
+    host
+}
+
+fn put(host: &Host, workflow: &Value) {
+    let (status, answer) = host.ask("PUT", "/v1/workflows", &workflow.to_string()).unwrap();
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[test]
+fn what_rules_and_validators_refuse_is_not_kept() {
+    let folder = TempDir::new().unwrap();
+    let host = Host::start(&folder.path().join("data"));
+    host.deploy();
+    let (policy, settings) = (
+        path(&guests().join("policy.wasm")),
+        path(&repository("actions/policy/settings.demo.json")),
+    );
+    let _ = host.done(&["action", "push", &policy, "--settings", &settings]);
+    let mut judged = workflow(2);
+    judged["validators"] = json!(["policy@^1"]);
+    judged["rules"] = json!([{
+        "rule": "dec(message.payload.amount) < dec('1000000000000000000000')",
+        "detail": "is more than anybody sends", "pointer": "/payload/amount",
+    }]);
+    let file = folder.path().join("judged.json");
+    std::fs::write(&file, judged.to_string()).unwrap();
+    // The host's modules are enough to check it by, the validator included.
+    let checked = &host.done(&["workflow", "check", &path(&file)])[0];
+    assert_eq!(checked["findings"], json!([]));
+    put(&host, &judged);
+
+    let id = host.msg_id().unwrap();
+    let refused = |member: &str, value: Value, code: &str, pointer: &str| {
+        let mut message = withdrawal(&id);
+        message["payload"][member] = value;
+        let body = sign(&client_key(), &message.to_string()).to_string();
+        let (status, problem) = host.ask("POST", "/v1/messages", &body).unwrap();
+        assert_eq!((status, &problem["code"]), (422, &json!(code)), "{problem}");
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+        assert!(problem["receipt"]["signature"].is_string(), "a signed refusal: {problem}");
+    };
+    refused("amount", json!("1000000000000000000000"), "rule_broken", "/payload/amount");
+    let mistyped = json!("0x70997970C51812dc3A010C7d01b50e0d17dc79c8");
+    refused("to", mistyped, "validator_refused", "/payload/to");
+    let fee = json!("1000000000001");
+    refused("max_fee_per_gas", fee, "validator_refused", "/payload/max_fee_per_gas");
+
+    // The id is still good; and what was accepted stays so when rules change.
+    let body = sign(&client_key(), &withdrawal(&id).to_string()).to_string();
+    let (status, receipt) = host.ask("POST", "/v1/messages", &body).unwrap();
+    assert_eq!(status, 202, "{receipt}");
+    assert_eq!(host.end_of(&id)["msg_state"], "notified");
+    judged["version"] = json!(3);
+    judged["rules"][0]["rule"] = json!("dec(message.payload.amount) < dec('1')");
+    put(&host, &judged);
+    assert_eq!(host.ask("POST", "/v1/messages", &body).unwrap(), (200, receipt));
+}
+
+#[test]
+fn the_board_approves_and_an_operator_cancels() {
+    let folder = TempDir::new().unwrap();
+    let host = with_board(&folder);
+    put(&host, &approved(2, "1d"));
+    let submit = || submit_with(&host, "amount", json!("2000000000000000000"));
+    let (id, other) = (submit(), submit());
+    let awaited = host.done(&["message", "signals", &id]).remove(0);
+    assert_eq!(awaited["msg_state"], "approval");
+    assert_eq!(awaited["signals"][0]["quorum"], 2);
+    let key = |member: usize| path(&folder.path().join(format!("board{member}")));
+    let approve = |id: &str, member: usize| {
+        host.cli(&["message", "signal", id, "approve", "--client", "board", "--key", &key(member)])
+    };
+    assert!(approve(&id, 0).status.success());
+    let twice = approve(&id, 0);
+    assert_eq!(twice.status.code(), Some(3));
+    assert!(String::from_utf8(twice.stderr).unwrap().contains("signal_twice"));
+    // The third of the board is not registered.
+    let stranger = approve(&id, 2);
+    assert!(String::from_utf8(stranger.stderr).unwrap().contains("signer_not_allowed"));
+    assert!(approve(&id, 1).status.success());
+    assert_eq!(host.end_of(&id)["msg_state"], "notified");
+    let way = ["sized", "approval", "approval", "received", "screened", "quoted", "settled"];
+    assert_eq!(states(&host, &id)[..7], way);
+    host.bundle(&id).verify().expect("I10: signals are part of the proof");
+
+    let cancelled = host.done(&["message", "cancel", &other, "--reason", "by phone"]).remove(0);
+    assert_eq!(cancelled["msg_state"], "rejected");
+    assert_eq!(host.end_of(&other)["msg_state"], "rejected");
+    let late = approve(&other, 0);
+    assert!(!late.status.success(), "a signal to a message that is done");
+}
+
+#[test]
+fn an_operator_redrives_and_migrates() {
+    let folder = TempDir::new().unwrap();
+    let host = with_board(&folder);
+    // `settle` does not know any asset for a while.
+    let settings = folder.path().join("none.json");
+    std::fs::write(&settings, r#"{"assets": {}}"#).unwrap();
+    let settle = path(&guests().join("settle.wasm"));
+    let push = |settings: &str| {
+        let _ = host.done(&["action", "push", &settle, "--settings", settings]);
+    };
+    push(&path(&settings));
+    let ids = [host.submit(), host.submit()];
+    for id in &ids {
+        let parked = host.end_of(id);
+        assert_eq!(parked["msg_state"], "failed");
+        assert_eq!((&parked["attempts"], &parked["module"]), (&json!(1), &json!("settle@1.0.0")));
+    }
+    push(&path(&repository("actions/settle/settings.demo.json")));
+    let back = ["redrive", "--state", "failed", "--reason", "settings mended"];
+    let redriven = host.done(&back).remove(0);
+    assert_eq!(redriven["redriven"].as_array().unwrap().len(), 2, "{redriven}");
+    for id in &ids {
+        assert_eq!(host.end_of(id)["msg_state"], "notified");
+    }
+
+    put(&host, &approved(2, "1d"));
+    let waits = submit_with(&host, "amount", json!("2000000000000000000"));
+    put(&host, &approved(3, "2d"));
+    let pinned = host.cli(&["workflow", "remove", "withdrawal", "2"]);
+    assert!(String::from_utf8(pinned.stderr).unwrap().contains("workflow_pinned"));
+    let migrate = ["workflow", "migrate", "withdrawal", "--to", "3"];
+    let verdicts = host.done(&[&migrate[..], &["--dry-run"]].concat()).remove(0);
+    assert_eq!(verdicts["messages"][0]["msg_id"], json!(waits));
+    assert_eq!(verdicts["messages"][0]["moves"], true, "{verdicts}");
+    let _ = host.done(&[&migrate[..], &["--reason", "longer waits"]].concat());
+    let _ = host.done(&["workflow", "remove", "withdrawal", "2"]);
+    let (_, history) = host.ask("GET", &format!("/v1/messages/{waits}/history"), "").unwrap();
+    let last = history["records"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(
+        (&last["cause"], &last["note"]),
+        (&json!("migration"), &json!("operator: longer waits"))
+    );
 }
