@@ -107,5 +107,9 @@ fn i8_a_hostile_module_harms_its_own_message_alone() {
         let error = end["last_error"].as_str().unwrap();
         assert!(error.starts_with(reason), "{body}: {error}");
         assert_eq!(end["seq"], revisions, "{body}: {end}");
+        // Parked is not final: there is nothing to take out yet.
+        let bundle = format!("/v1/messages/{id}/bundle");
+        let (status, problem) = host.ask("GET", &bundle, "").unwrap();
+        assert_eq!((status, &problem["code"]), (409, &json!("not_archived")), "{problem}");
     }
 }

@@ -192,6 +192,8 @@ codes! {
     Forbidden = "forbidden",
     /// There is no such thing.
     NotFound = "not_found",
+    /// The message is kept, and there is no bundle of it yet.
+    NotArchived = "not_archived",
     /// The path does not take this method.
     MethodNotAllowed = "method_not_allowed",
     /// The host is full; try again later.

@@ -177,6 +177,7 @@ fn row(code: Code) -> (StatusCode, &'static str) {
         Code::Unauthorized => (S::UNAUTHORIZED, "Token missing or unknown"),
         Code::Forbidden => (S::FORBIDDEN, "Not allowed with this token"),
         Code::NotFound => (S::NOT_FOUND, "Not found"),
+        Code::NotArchived => (S::CONFLICT, "Not archived yet"),
         Code::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "Method not allowed"),
         Code::Busy => (S::SERVICE_UNAVAILABLE, "Busy"),
         Code::Unavailable => (S::SERVICE_UNAVAILABLE, "Unavailable"),
