@@ -73,13 +73,10 @@ fn valid_workflows_hold() {
 fn the_withdrawal_holds() {
     let mut workflow = read(&root().join("workflows/withdrawal.json"));
     workflow["schema"] = read(&root().join("schemas/withdrawal.schema.json"));
-    let modules: BTreeMap<_, _> = ["screen", "quote", "settle", "notify"]
-        .map(|name| (name, read(&root().join(format!("actions/{name}/manifest.json")))))
+    let modules: Vec<_> = ["policy", "screen", "quote", "reserve", "settle", "release", "notify"]
+        .map(|name| read(&root().join(format!("actions/{name}/manifest.json"))).to_string())
+        .map(|manifest| Arc::new(Manifest::parse(manifest.as_bytes()).unwrap()))
         .into();
-    let modules: Vec<_> = modules
-        .values()
-        .map(|module| Arc::new(Manifest::parse(module.to_string().as_bytes()).unwrap()))
-        .collect();
     let workflow = Workflow::parse(&workflow.to_string()).unwrap();
     let findings = check(&workflow, &|spec| find(&modules, spec));
     assert!(findings.is_empty(), "{}", shown(&findings));
