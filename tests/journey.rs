@@ -292,17 +292,21 @@ fn the_board_approves_and_an_operator_cancels() {
     assert_eq!(awaited["signals"][0]["quorum"], 2);
     let _ = awaiting(&host, &other);
     let key = |member: usize| path(&folder.path().join(format!("board{member}")));
-    let approve = |id: &str, member: usize| {
-        host.cli(&["message", "signal", id, "approve", "--client", "board", "--key", &key(member)])
+    let approve_by = |scheme: &str, id: &str, member: usize| {
+        let give = ["message", "signal", id, "approve", "--client", "board", "--scheme", scheme];
+        host.cli(&[&give[..], &["--key", &key(member)]].concat())
     };
-    assert!(approve(&id, 0).status.success());
+    let approve = |id: &str, member: usize| approve_by("eip191", id, member);
+    let first = approve(&id, 0);
+    assert!(first.status.success(), "{first:?}");
     let twice = approve(&id, 0);
     assert_eq!(twice.status.code(), Some(3));
     assert!(String::from_utf8(twice.stderr).unwrap().contains("signal_twice"));
     // The third of the board is not registered.
     let stranger = approve(&id, 2);
     assert!(String::from_utf8(stranger.stderr).unwrap().contains("signer_not_allowed"));
-    assert!(approve(&id, 1).status.success());
+    let typed = approve_by("eip712", &id, 1);
+    assert!(typed.status.success(), "{typed:?}");
     assert_eq!(host.end_of(&id)["msg_state"], "notified");
     let way = ["quoted", "awaiting_approval", "awaiting_approval", "approved", "reserved"];
     assert_eq!(states(&host, &id)[2..7], way);
