@@ -30,8 +30,8 @@ pub fn case(seed: u64) -> Value {
     names.retain(|name| ["s", "pick", "wait"].iter().any(|kind| is(kind, name)));
     let initial = if chance.one_in(3) { chance.of(&names).clone() } else { "s0".to_owned() };
     let modules = (0..actions).map(|i| {
-        let kinds = ["any", "any", "any", "any", "any", "needs_n", "missing"];
-        (format!("m{i}"), json!(chance.of(&kinds)))
+        let kind = ["any", "needs_n", "missing"][[0, 0, 0, 0, 0, 0, 0, 1, 2][chance.below(9)]];
+        (format!("m{i}"), json!(kind))
     });
     let modules = Value::Object(modules.collect());
     let crashes: Vec<_> = (0..chance.below(3)).map(|_| chance.below(CALLS)).collect();
@@ -110,10 +110,10 @@ fn answer(chance: &mut Chance) -> Value {
 /// What may happen to a message in this phase; now and then what does not fit.
 fn event(chance: &mut Chance, phase: &str, states: &[String]) -> Value {
     let kinds: &[u8] = match phase {
-        "waiting" => b"sssssssdddrcpw",
-        "parked" => b"rrrrcsdw",
+        "waiting" => b"ssssssssssdddrcpw",
+        "parked" => b"rrrrrrcsdw",
         "final" | "archived" => b"wsrcx",
-        _ => b"wwwwwwwdddpcsrx",
+        _ => b"wwwwwwwwwddddpcsrx",
     };
     match chance.of(kinds) {
         b'w' => json!("work"),
@@ -154,14 +154,14 @@ fn condition(chance: &mut Chance, of_signal: bool) -> String {
         };
     }
     let at_least = *chance.of(&[1, 3, 5, 10]);
-    match chance.below(9) {
+    match chance.below(16) {
         0 => format!("ext.n >= {at_least}"),
-        1 | 2 => format!("has(ext.n) && ext.n >= {at_least}"),
-        3 => "has(ext.m)".to_owned(),
-        4 => "has(ext.m.a)".to_owned(),
-        5 => "!has(ext.tag)".to_owned(),
-        6 => "ext.tag == 'x'".to_owned(),
-        7 => format!("now >= {}", START + 60_000 * at_least),
+        1..=4 => format!("has(ext.n) && ext.n >= {at_least}"),
+        5 | 6 => "has(ext.m)".to_owned(),
+        7 => "has(ext.m.a)".to_owned(),
+        8 | 9 => "!has(ext.tag)".to_owned(),
+        10 => "ext.tag == 'x'".to_owned(),
+        11 | 12 => format!("now >= {}", START + 60_000 * at_least),
         _ => format!("dec(message.payload.amount) >= dec('{at_least}000')"),
     }
 }

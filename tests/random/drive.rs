@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use surety_core::bundle::Bundle;
 use surety_core::intake::IntakeError;
-use surety_core::machine::{Loaded, Phase};
+use surety_core::machine::Loaded;
 use surety_core::operator::OperateError;
 use surety_core::ports::Found;
 use surety_core::reconcile::{Mode, reconcile};
-use surety_core::record::Record;
 use surety_core::types::{Digest, MsgId, MsgState};
+use surety_core::workflow::Workflow;
 use surety_store::Stores;
 use surety_tests::backend::Backend;
 use surety_tests::clock::VirtualClock;
@@ -18,18 +18,10 @@ use surety_tests::fuse::{Fuse, fused};
 use surety_tests::rig::{Rig, acme, board, envelope, register_clients, signal_envelope};
 
 use super::actions::CaseActions;
-use super::case::{START, workflow};
-use super::reference::{self, After};
-
-/// What happened in the runs: they say something only if much did.
-#[derive(Default)]
-pub struct Tally(pub std::collections::BTreeMap<String, usize>);
-
-impl Tally {
-    pub fn count(&mut self, what: impl Into<String>) {
-        *self.0.entry(what.into()).or_default() += 1;
-    }
-}
+use super::case::workflow;
+use super::compare;
+use super::reference::After;
+use super::tally::Tally;
 
 /// A signal as it was sent, and by which name.
 struct Sent {
@@ -40,6 +32,7 @@ struct Sent {
 /// A host that crashes and starts again, and what a client and an operator know.
 struct Drive<'c> {
     case: &'c Value,
+    workflow: Arc<Workflow>,
     backend: &'c Backend,
     clock: Arc<VirtualClock>,
     actions: Arc<CaseActions>,
@@ -67,12 +60,14 @@ pub async fn drive(
     let actions = Arc::new(CaseActions::new(case));
     let mut crashes: Vec<usize> = serde_json::from_value(case["crashes"].clone()).expect("points");
     crashes.reverse();
-    let (stores, rig, fuse) = start(backend, case, &clock, &actions, crashes.pop());
+    let workflow = Arc::new(workflow(case).ok_or("it is no workflow")?);
+    let (stores, rig, fuse) = start(backend, &workflow, &clock, &actions, crashes.pop());
     register_clients(&stores).await;
     let (id, sent, sending) = (None, Vec::new(), None);
     let clock_here = Arc::clone(&clock);
     let mut drive = Drive {
         case,
+        workflow,
         backend,
         clock: clock_here,
         actions,
@@ -94,7 +89,12 @@ pub async fn drive(
         if outcome != after.outcome {
             return Err(format!("{what}: {outcome}, and not {}", after.outcome));
         }
-        drive.compare(after).await.map_err(|e| format!("{what}: {e}"))?;
+        let same = match (drive.loaded().await, after.message.phase) {
+            (Some(loaded), _) => compare::open(&loaded, &after.message),
+            (None, "archived") => Ok(()),
+            (None, phase) => Err(format!("it is not open, and should be {phase}")),
+        };
+        same.map_err(|e| format!("{what}: {e}"))?;
     }
     let last = expected.last().expect("the admission at least");
     drive.end(last, tally).await
@@ -102,7 +102,7 @@ pub async fn drive(
 
 fn start(
     backend: &Backend,
-    case: &Value,
+    workflow: &Arc<Workflow>,
     clock: &Arc<VirtualClock>,
     actions: &Arc<CaseActions>,
     crash: Option<usize>,
@@ -110,7 +110,7 @@ fn start(
     let stores = backend.open(Arc::clone(clock) as _);
     let fuse = crash.map_or_else(Fuse::never, Fuse::at);
     let mut rig = Rig::new(fused(&stores, &fuse), clock, &Arc::default());
-    rig.intake.workflows.add(workflow(case).expect("a workflow").into());
+    rig.intake.workflows.add(Arc::clone(workflow));
     rig.intake.actions = Arc::clone(actions) as _;
     rig.operator.actions = Arc::clone(actions) as _;
     rig.controller.actions = Arc::clone(actions) as _;
@@ -149,7 +149,7 @@ impl Drive<'_> {
     async fn restart(&mut self) {
         self.stores.clone().close().await;
         let crash = self.crashes.pop();
-        let started = start(self.backend, self.case, &self.clock, &self.actions, crash);
+        let started = start(self.backend, &self.workflow, &self.clock, &self.actions, crash);
         (self.stores, self.rig, self.fuse) = started;
     }
 
@@ -242,58 +242,6 @@ impl Drive<'_> {
         self.loaded().await.map_or(0, |loaded| loaded.records.len())
     }
 
-    /// Holds the message to what must be seen between events.
-    async fn compare(&self, after: &After) -> Result<(), String> {
-        let expected = &after.message;
-        let Some(loaded) = self.loaded().await else {
-            return match expected.phase {
-                "archived" => Ok(()),
-                phase => {
-                    Err(format!("it is not open, and should be {phase} in {}", expected.state))
-                }
-            };
-        };
-        let head = &loaded.head;
-        let records = decoded(&loaded.records)?;
-        compare_records(&records, expected)?;
-        let phase = match head.phase {
-            Phase::Running => "running",
-            Phase::Waiting => "waiting",
-            Phase::Parked => "parked",
-            Phase::Final => "final",
-        };
-        let due = ["running", "waiting"].contains(&phase).then_some(head.due.as_millis());
-        let error = head.last_error.as_deref().and_then(|error| error.split(':').next());
-        let given: Vec<_> =
-            head.given.iter().map(|g| (g.name.to_string(), g.signer.to_string())).collect();
-        let is = json!([
-            head.seq,
-            head.state,
-            phase,
-            head.step,
-            head.attempt,
-            due,
-            error,
-            given,
-            head.ext.value()
-        ]);
-        let due = ["running", "waiting"].contains(&expected.phase).then_some(expected.due);
-        let seq = expected.records.len() - 1;
-        let error = &expected.last_error;
-        let should = json!([
-            seq,
-            expected.state,
-            expected.phase,
-            expected.step,
-            expected.attempt,
-            due,
-            error,
-            expected.given,
-            expected.ext
-        ]);
-        if is == should { Ok(()) } else { Err(format!("it is {is}\nand not {should}")) }
-    }
-
     /// What must hold when all is over: the chain (I10), Reference (I6), and the
     /// actions' input (I4).
     async fn end(self, last: &After, tally: &mut Tally) -> Result<(), String> {
@@ -302,15 +250,9 @@ impl Drive<'_> {
             let packed = self.stores.archive.get(id).await.expect("readable").ok_or("no bundle")?;
             let bundle = Bundle::unpack(&packed).map_err(|e| e.to_string())?;
             let records = bundle.verify().map_err(|e| format!("I10: {e}"))?;
-            compare_records(&records, &last.message)?;
+            compare::records(&records, &last.message)?;
         }
-        for record in &last.message.records {
-            tally.count(format!("cause {}", record.cause));
-            if let Some(kind) = &record.failure {
-                tally.count(format!("failure {kind}"));
-            }
-        }
-        tally.count(format!("phase {}", last.message.phase));
+        tally.message(&last.message);
         self.actions.fixed_input()?;
         let Stores { guarantee, archive, reference, .. } = &self.stores;
         let shown = reference.get(id).await.expect("readable");
@@ -323,39 +265,6 @@ impl Drive<'_> {
         let report = report.expect("readable");
         self.stores.close().await;
         if report.is_clean() { Ok(()) } else { Err(format!("I6: {report:?} of {shown:?}")) }
-    }
-}
-
-fn decoded(records: &[surety_core::record::Sealed]) -> Result<Vec<Record>, String> {
-    records.iter().map(|record| record.record().map_err(|e| e.to_string())).collect()
-}
-
-/// Each record is as it must be, in all that is the same in every run.
-fn compare_records(records: &[Record], expected: &reference::Message) -> Result<(), String> {
-    for (i, (record, expected)) in records.iter().zip(&expected.records).enumerate() {
-        let is = reference::Record {
-            at: record.at.as_millis(),
-            from: record.from.as_ref().map(ToString::to_string),
-            to: record.to.to_string(),
-            cause: record.cause.as_str(),
-            step: record.step,
-            attempt: record.attempt.into(),
-            now: record.now.as_millis(),
-            failure: record.failure.as_ref().map(|failure| failure.kind.as_str().to_owned()),
-            patch: serde_json::from_str(&record.ext_patch).ok(),
-            // What is kept of Msg_Ext before is a digest.
-            ext_before: json!(record.ext_before),
-            note: expected.note.as_ref().map(|_| record.note.clone()),
-        };
-        let ext_before = json!(Digest::of(expected.ext_before.to_string().as_bytes()));
-        let expected = reference::Record { ext_before, ..expected.clone() };
-        if is != expected {
-            return Err(format!("record {i} is {is:#?}\nand not {expected:#?}"));
-        }
-    }
-    match (records.len(), expected.records.len()) {
-        (is, should) if is == should => Ok(()),
-        (is, should) => Err(format!("it has {is} records, and not {should}")),
     }
 }
 
@@ -373,10 +282,4 @@ fn operated<T>(outcome: Result<T, OperateError>) -> String {
         Err(OperateError::Refused(refusal)) => refusal.code.as_str().to_owned(),
         Err(OperateError::Fault(fault)) => format!("a fault: {fault}"),
     }
-}
-
-/// The clock and the reference begin at the same time.
-pub fn assert_start() {
-    use surety_core::ports::Clock as _;
-    assert_eq!(VirtualClock::default().now().as_millis(), START);
 }
