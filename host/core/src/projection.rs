@@ -9,6 +9,7 @@ use crate::bundle::Bundle;
 use crate::codec::DecodeError;
 use crate::machine::{Loaded, Phase};
 use crate::message::Message;
+use crate::record::Cause;
 use crate::types::{Address, ClientId, MsgId, MsgState, MsgType, Seq, Time};
 
 /// A message as the read model shows it.
@@ -68,12 +69,18 @@ impl Projection {
     /// Of an archived message.
     ///
     /// # Errors
-    /// When the bundle's last record cannot be read.
+    /// When one of the bundle's last records cannot be read.
     pub fn of_bundle(bundle: &Bundle) -> Result<Self, DecodeError> {
         let last = bundle.records.last().ok_or(DecodeError::Field("records"))?.record()?;
+        // A choice says nothing of how the attempt before it ended.
+        let mut moved = last.clone();
+        let mut before = bundle.records.iter().rev().skip(1);
+        while let (Cause::Choice, Some(record)) = (moved.cause, before.next()) {
+            moved = record.record()?;
+        }
         Ok(Self {
             is_final: true,
-            last_error: last.failure.map(|f| f.to_string().into()),
+            last_error: moved.failure.map(|f| f.to_string().into()),
             ..Self::moving(&bundle.message, last.to, last.seq, last.at)
         })
     }

@@ -331,6 +331,6 @@ pub fn admitted(message: Message, receipt: Receipt, workflow: &Workflow) -> (Loa
         Loaded { message: message.into(), receipt: receipt.into(), head, records: Vec::new() };
     let mut walk = Walk { workflow, loaded, expect: 0, at };
     walk.go(record, ext, None);
-    let Step { loaded, next, .. } = walk.finish();
+    let Step { loaded, next, .. } = walk.finish_unasked();
     (loaded, next)
 }
