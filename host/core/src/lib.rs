@@ -34,6 +34,9 @@ pub mod workflows;
 
 pub mod check;
 
+pub mod capability;
+pub mod policy;
+
 pub mod ports;
 
 pub mod controller;

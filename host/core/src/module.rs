@@ -9,6 +9,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::capability::Capabilities;
 use crate::record::ModuleRef;
 use crate::refusal::{Code, Refusal};
 use crate::schema::Schema;
@@ -24,16 +25,52 @@ pub const MANIFEST_BYTES_MAX: usize = 256 << 10;
 /// The largest settings of a deployment. They are handed to every call.
 pub const SETTINGS_BYTES_MAX: usize = 256 << 10;
 
-/// Limits that a module wants below the host's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ManifestLimits {
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Limits below the host's, that a module wants or a policy sets. Each has
+        /// the name of the host's own.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct ManifestLimits { $($(#[$doc])* pub $name: Option<u64>,)* }
+
+        impl ManifestLimits {
+            /// All that can be lowered.
+            pub const NAMES: &[&str] = &[$(stringify!($name),)*];
+
+            /// The lower one of each.
+            #[must_use]
+            pub fn lowest(self, other: Self) -> Self {
+                Self { $($name: lower(self.$name, other.$name),)* }
+            }
+        }
+    };
+}
+
+limits! {
     /// All memories and tables of one instance, in bytes.
-    pub memory_bytes_max: Option<u64>,
+    memory_bytes_max,
     /// Fuel of one call.
-    pub fuel_max: Option<u64>,
-    /// Wall time of one call, in milliseconds.
-    pub wall_ms_max: Option<u64>,
+    fuel_max,
+    /// Milliseconds of one call, counted while it has a processor.
+    wall_ms_max,
+    /// What is handed to the host at once, in bytes.
+    output_bytes_max,
+    /// Log lines of one call.
+    log_lines_max,
+    /// Log text of one call, in bytes.
+    log_bytes_max,
+    /// Calls to the host in one call.
+    host_calls_max,
+    /// Requests of one call.
+    http_requests_max,
+    /// Requests and responses of one call together, in bytes.
+    http_bytes_max,
+    /// Milliseconds that one call waits for responses.
+    http_ms_max,
+}
+
+fn lower(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    [one, other].into_iter().flatten().min()
 }
 
 /// The WIT world that a module implements.
@@ -80,6 +117,9 @@ pub struct Manifest {
     /// patch (RFC 7396) that it returns with it; of a validator none.
     #[serde(default)]
     pub returns: BTreeMap<MsgState, Value>,
+    /// What it wants beyond `log`.
+    #[serde(default, skip_serializing_if = "Capabilities::is_empty")]
+    pub capabilities: Capabilities,
     /// Limits below the host's.
     #[serde(default)]
     pub limits: ManifestLimits,

@@ -170,6 +170,10 @@ name!(
     /// The name under which an action module is deployed.
     ModuleName, "module name"
 );
+name!(
+    /// What a secret is called in manifests, the policy and placeholders.
+    SecretName, "secret name"
+);
 
 /// Revision: 0 at admission, one more with every committed transition.
 pub type Seq = u64;

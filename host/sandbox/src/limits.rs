@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use surety_core::module::{ManifestLimits, World};
 use thiserror::Error;
 
-/// What a component, an instance and a call may use. A module's manifest can
-/// lower memory, fuel and wall time, and raises nothing.
+/// What a component, an instance and a call may use. A module's manifest
+/// and the policy can lower what [`ManifestLimits`] names, and raise nothing.
 ///
 /// Going over a limit fails the call with the limit's name, which is the name
 /// of the field here.
@@ -44,6 +44,14 @@ pub struct Limits {
     pub log_bytes_max: usize,
     /// Calls to the host in one call, those for log lines included.
     pub host_calls_max: u32,
+    /// HTTP requests of a call.
+    pub http_requests_max: u32,
+    /// Requests and responses of a call together, in bytes: heads and bodies. They
+    /// are kept in the message's history.
+    pub http_bytes_max: usize,
+    /// Milliseconds that a call waits for responses, all together. That time does
+    /// not count as the call's own.
+    pub http_ms_max: u64,
     /// The component's file, in bytes.
     pub component_bytes_max: usize,
     /// Calls at the same time. Further ones wait for their turn.
@@ -79,6 +87,12 @@ impl Default for Limits {
             log_lines_max: 100,
             log_bytes_max: 16 << 10,
             host_calls_max: 1_000,
+            // An action is one step; what needs more is more than one.
+            http_requests_max: 16,
+            // As large as the largest Msg_Ext: it is kept with the message.
+            http_bytes_max: 256 << 10,
+            // As long as most services' own limit.
+            http_ms_max: 30_000,
             // componentize-py makes 18 MiB.
             component_bytes_max: 32 << 20,
             // More than the workers of any one machine have in hand.
@@ -111,6 +125,11 @@ const FORMAT_TABLE_ELEMENTS: u64 = 10_000_000;
 const FORMAT_ITEMS: u64 = 10_000;
 /// The largest file that is read into memory as a whole.
 const COMPONENT_BYTES: u64 = 1 << 30;
+/// Where a call stops to be one step: its requests, the hour it waits for them,
+/// and what of it one record can hold.
+const HTTP_REQUESTS: u64 = 1_000;
+const HTTP_MS: u64 = 3_600_000;
+const HTTP_BYTES: u64 = 16 << 20;
 /// Where a time, a count or an amount of fuel stops to be a limit.
 const AMOUNT: u64 = 1 << 53;
 
@@ -135,6 +154,9 @@ impl Limits {
             ("log_lines_max", self.log_lines_max.into(), 0, AMOUNT),
             ("log_bytes_max", self.log_bytes_max as u64, 0, MEMORY_BYTES),
             ("host_calls_max", self.host_calls_max.into(), 0, AMOUNT),
+            ("http_requests_max", self.http_requests_max.into(), 0, HTTP_REQUESTS),
+            ("http_bytes_max", self.http_bytes_max as u64, 0, HTTP_BYTES),
+            ("http_ms_max", self.http_ms_max, 1, HTTP_MS),
             ("component_bytes_max", self.component_bytes_max as u64, 1, COMPONENT_BYTES),
             (
                 "concurrency",
@@ -161,16 +183,29 @@ impl Limits {
         }
     }
 
-    /// The limits of a module: these, lowered by its manifest.
-    pub(crate) fn lowered(self, manifest: &ManifestLimits) -> Self {
-        let ManifestLimits { memory_bytes_max, fuel_max, wall_ms_max } = *manifest;
-        let memory = memory_bytes_max.and_then(|bytes| usize::try_from(bytes).ok());
+    /// The limits of a module: these, lowered by its manifest or a policy.
+    pub(crate) fn lowered(self, by: &ManifestLimits) -> Self {
         Self {
-            memory_bytes_max: self.memory_bytes_max.min(memory.unwrap_or(usize::MAX)),
-            fuel_max: self.fuel_max.min(fuel_max.unwrap_or(u64::MAX)),
-            wall_ms_max: self.wall_ms_max.min(wall_ms_max.unwrap_or(u64::MAX)),
+            memory_bytes_max: least(self.memory_bytes_max, by.memory_bytes_max),
+            fuel_max: least(self.fuel_max, by.fuel_max),
+            wall_ms_max: least(self.wall_ms_max, by.wall_ms_max),
+            output_bytes_max: least(self.output_bytes_max, by.output_bytes_max),
+            log_lines_max: least(self.log_lines_max, by.log_lines_max),
+            log_bytes_max: least(self.log_bytes_max, by.log_bytes_max),
+            host_calls_max: least(self.host_calls_max, by.host_calls_max),
+            http_requests_max: least(self.http_requests_max, by.http_requests_max),
+            http_bytes_max: least(self.http_bytes_max, by.http_bytes_max),
+            http_ms_max: least(self.http_ms_max, by.http_ms_max),
             ..self
         }
+    }
+}
+
+/// The lower one. What does not fit the host's type is above the host's value.
+fn least<T: Ord + TryFrom<u64>>(host: T, other: Option<u64>) -> T {
+    match other.and_then(|other| T::try_from(other).ok()) {
+        Some(other) => host.min(other),
+        None => host,
     }
 }
 
@@ -199,9 +234,11 @@ mod tests {
         let manifest = ManifestLimits {
             memory_bytes_max: Some(1 << 20),
             fuel_max: Some(u64::MAX),
-            wall_ms_max: None,
+            host_calls_max: Some(1 << 40),
+            http_requests_max: Some(0),
+            ..ManifestLimits::default()
         };
-        let expected = Limits { memory_bytes_max: 1 << 20, ..host };
+        let expected = Limits { memory_bytes_max: 1 << 20, http_requests_max: 0, ..host };
         assert_eq!(host.lowered(&manifest), expected);
     }
 }

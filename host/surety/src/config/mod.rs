@@ -13,7 +13,7 @@ use surety_core::intake::IntakeLimits;
 use surety_sandbox::Limits;
 
 use crate::tokens::TokenEntry;
-pub use sections::{Backend, Controller, Http, Intake, Log, LogFormat, Store};
+pub use sections::{Backend, Controller, Http, Intake, Log, LogFormat, PolicyFiles, Store};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub struct Config {
     pub controller: Controller,
     /// What actions may use.
     pub sandbox: Limits,
+    /// What modules may have beyond `log`.
+    pub policy: PolicyFiles,
     /// What is told.
     pub log: Log,
 }
@@ -50,6 +52,7 @@ impl Default for Config {
             intake: Intake::default(),
             controller: Controller::default(),
             sandbox: Limits::default(),
+            policy: PolicyFiles::default(),
             log: Log::default(),
         }
     }
@@ -67,8 +70,10 @@ impl Config {
         let Some(file) = file else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("the configuration {} cannot be read", file.display()))?;
-        Self::parse(&text)
-            .with_context(|| format!("the configuration {} is not valid", file.display()))
+        let mut config = Self::parse(&text)
+            .with_context(|| format!("the configuration {} is not valid", file.display()))?;
+        config.policy.seen_from(file.parent().unwrap_or(Path::new("")));
+        Ok(config)
     }
 
     /// Reads the text of a file.

@@ -1,5 +1,7 @@
 //! The sections of the configuration.
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
 /// Which backend.
@@ -94,6 +96,27 @@ pub struct Controller {
 impl Default for Controller {
     fn default() -> Self {
         Self { concurrency: 256, threads: 0, shutdown_grace_ms: 10_000 }
+    }
+}
+
+/// `[policy]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyFiles {
+    /// The policy; empty for the one that denies everything.
+    pub file: PathBuf,
+    /// The secrets that it grants; empty for none.
+    pub secrets_file: PathBuf,
+}
+
+impl PolicyFiles {
+    /// Takes paths as seen from the configuration's folder.
+    pub(super) fn seen_from(&mut self, folder: &Path) {
+        for path in [&mut self.file, &mut self.secrets_file] {
+            if !path.as_os_str().is_empty() {
+                *path = folder.join(&*path);
+            }
+        }
     }
 }
 
