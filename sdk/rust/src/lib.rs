@@ -55,6 +55,8 @@
 //! re-executed.
 
 mod call;
+#[cfg(any(target_family = "wasm", test))]
+mod heap;
 mod outcome;
 mod place;
 #[cfg(feature = "validator")]
