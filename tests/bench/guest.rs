@@ -63,8 +63,8 @@ pub fn measure(sandbox: &Sandbox, calls: &[Called]) -> Result<Value> {
     let sides: [(&str, &(dyn Fn(usize) -> Result<()> + Sync)); 2] =
         [("sandbox", &ours), ("wasmtime's defaults", &default)];
     for (name, call) in sides {
-        let one = threads(1, call)?;
-        let two = threads(2, call)?;
+        let one = threads(name, 1, call)?;
+        let two = threads(name, 2, call)?;
         for (threads, rate) in [(1_u32, &one), (2, &two)] {
             let (per_second, cpu_us) = (rate.per_second, rate.cpu_us);
             let scale = per_second / one.per_second;
@@ -92,8 +92,8 @@ fn sandboxed(runtime: &Handle, sandbox: &Sandbox, called: &Called) -> Result<()>
     ran.outcome.map(|_| ()).map_err(|failure| anyhow::anyhow!("{failure:?}"))
 }
 
-/// Calls for a while on each of so many threads.
-fn threads(count: usize, call: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<Rate> {
+/// Calls for a while on each of so many threads, named for a profiler.
+fn threads(name: &str, count: usize, call: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<Rate> {
     let work = || -> Result<(usize, f64, f64)> {
         (0..100).try_for_each(call)?;
         let (started, cpu, mut calls) = (Instant::now(), thread_cpu()?, 0);
@@ -104,8 +104,10 @@ fn threads(count: usize, call: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<
         Ok((calls, thread_cpu()? - cpu, started.elapsed().as_secs_f64()))
     };
     let ended: Vec<_> = thread::scope(|scope| {
-        let all: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
-        all.into_iter().map(|thread| thread.join().expect("no call panics")).collect()
+        let start = |_| thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work);
+        let all: Vec<_> = (0..count).map(start).collect();
+        let all = all.into_iter().map(|thread| thread.expect("a thread can be started"));
+        all.map(|thread| thread.join().expect("no call panics")).collect()
     });
     let mut rate = Rate { per_second: 0.0, cpu_us: 0.0 };
     for ended in ended {
