@@ -7,6 +7,7 @@
 
 mod ceiling;
 mod engine;
+mod guest;
 mod http;
 mod open;
 mod pipeline;
@@ -26,26 +27,29 @@ const OPEN: usize = 100_000;
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let first = arguments.next().context("usage: bench FILE | bench --open FOLDER")?;
-    if first == "--open" {
-        return open::measure(arguments.next().context("no folder")?.as_ref()).await;
+    let first = arguments.next().context("usage: bench FILE | --open FOLDER | --load | --calls")?;
+    match first.as_str() {
+        "--open" => return open::measure(arguments.next().context("no folder")?.as_ref()).await,
+        // Parts, for a profiler.
+        "--load" => return pipeline(&[(64, 12_000)]).await.map(drop),
+        "--calls" => return stages::measure().await.map(drop),
+        _ => {}
     }
-    let stages = stages::measure().await?;
-    println!("\nstage                              µs");
-    for (name, micros) in &stages {
-        println!("{name:<30} {micros:>7.1}");
-    }
-    let pipeline = pipeline().await?;
+    let (stages, calls) = stages::measure().await?;
+    let pipeline = pipeline(&LOADS).await?;
+    let alone = engine::drain(TempDir::new()?.path(), 4_000, 256).await;
+    println!("engine and store alone, 256 in flight: {alone:.0} transitions/s");
+    let pipeline = json!({"loads": pipeline, "engine_alone_transitions_per_second": alone});
     let open = open::prepare_and_measure(OPEN).await?;
     println!("\n{OPEN} open messages: {open}");
     let stages: Vec<Value> = stages.iter().map(|(n, us)| json!({"stage": n, "us": us})).collect();
-    let all = json!({"stages": stages, "pipeline": pipeline, "open": open});
+    let all = json!({"stages": stages, "guest_calls": calls, "pipeline": pipeline, "open": open});
     std::fs::write(&first, serde_json::to_string_pretty(&all)?)?;
     println!("\nwritten to {first}");
     Ok(())
 }
 
-async fn pipeline() -> Result<Value> {
+async fn pipeline(loads: &[(usize, usize)]) -> Result<Value> {
     let folder = TempDir::new()?;
     let host = Host::start(folder.path());
     host.deploy();
@@ -53,7 +57,7 @@ async fn pipeline() -> Result<Value> {
         "\nin flight  messages/s  transitions/s   p50 ms   p99 ms  ceiling/s  ratio  host µs/transition"
     );
     let mut rows = Vec::new();
-    for (in_flight, messages) in LOADS {
+    for &(in_flight, messages) in loads {
         let measured = pipeline::run(&host, messages, in_flight).await?;
         let bytes = pipeline::bytes_per_record(&host)?;
         let ceiling = ceiling::records_per_second(folder.path(), bytes, in_flight)?;
@@ -79,7 +83,5 @@ async fn pipeline() -> Result<Value> {
         }
         rows.push(row);
     }
-    let threads = engine::drain(TempDir::new()?.path(), 4_000, 256).await;
-    println!("engine and store alone, 256 in flight: {threads:.0} transitions/s");
-    Ok(json!({"loads": rows, "engine_alone_transitions_per_second": threads}))
+    Ok(rows.into())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use surety_core::bundle::Bundle;
 use surety_core::crypto::{PrivateKey, Signature, eip191_hash, recover};
 use surety_core::json;
@@ -21,25 +22,33 @@ use surety_tests::host::{MODULES, guests, repository, sign, withdrawal};
 use surety_tests::rig::{HOST_KEY, Rig, client_key};
 use tempfile::TempDir;
 
+use crate::guest::{self, Called};
+
 /// Runs of one measurement, and measurements of which the median counts.
 const RUNS: u32 = 300;
 const MEASUREMENTS: usize = 7;
 
 type Stages = Vec<(String, f64)>;
 
-/// Microseconds of each stage.
-pub async fn measure() -> Result<Stages> {
+/// Microseconds of each stage, and what guests' calls come to.
+pub async fn measure() -> Result<(Stages, Value)> {
     let mut stages = Stages::new();
     let workflow = withdrawal_workflow()?;
     let loaded = admitted(&workflow, &mut stages).await?;
     let folder = TempDir::new()?;
     let sandbox = sandbox(&folder.path().join("compiled"))?;
-    let closed = walk(&sandbox, &workflow, loaded, &mut stages).await?;
+    let mut calls = Vec::new();
+    let closed = walk(&sandbox, &workflow, loaded, &mut stages, &mut calls).await?;
     let key: PrivateKey = HOST_KEY.parse()?;
     time("bundle: sign, encode, pack", &mut stages, || {
         black_box(Bundle::close(&closed, &key).pack());
     });
-    Ok(stages)
+    println!("\nstage                              µs");
+    for (name, micros) in &stages {
+        println!("{name:<30} {micros:>7.1}");
+    }
+    let calls = tokio::task::block_in_place(|| guest::measure(&sandbox, &calls))?;
+    Ok((stages, calls))
 }
 
 fn time(name: &str, stages: &mut Stages, mut run: impl FnMut()) {
@@ -128,6 +137,7 @@ async fn walk(
     workflow: &Workflow,
     mut loaded: Loaded,
     stages: &mut Stages,
+    calls: &mut Vec<Called>,
 ) -> Result<Loaded> {
     let now = VirtualClock::default().now();
     while let Some(Decision::Run(invoke)) = machine::decide(workflow, &loaded.head, loaded.head.due)
@@ -150,6 +160,7 @@ async fn walk(
             black_box(turn.step(&ran, now));
         });
         let step = turn.step(&ran, now);
+        calls.push(Called { call: machine::call(&loaded), module: Arc::clone(&module) });
         loaded = step.loaded;
     }
     Ok(loaded)

@@ -2,7 +2,10 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{Call, Failure, Finding, Submission, bindings, validator_bindings};
+use crate::bindings::surety::action::types;
+use crate::{Call, Failure};
+#[cfg(feature = "validator")]
+use crate::{Finding, Submission, validator_bindings};
 
 /// When the message of a test is accepted or run: 2026-01-01T00:00:00Z.
 const NOW_MS: u64 = 1_767_225_600_000;
@@ -16,7 +19,7 @@ where
     E: DeserializeOwned,
     S: DeserializeOwned,
 {
-    Call::from_raw(bindings::Call {
+    Call::from_raw(types::Call {
         message: message(payload),
         state: "received".to_owned(),
         seq: 0,
@@ -30,6 +33,7 @@ where
 
 /// A submission of a message with this payload, read the way a host's is. Both are
 /// JSON texts.
+#[cfg(feature = "validator")]
 pub fn submission<P, S>(payload: &str, settings: &str) -> Result<Submission<P, S>, Finding>
 where
     P: DeserializeOwned,
@@ -42,8 +46,8 @@ where
     })
 }
 
-fn message(payload: &str) -> bindings::surety::action::types::Message {
-    bindings::surety::action::types::Message {
+fn message(payload: &str) -> types::Message {
+    types::Message {
         msg_id: "test-message".to_owned(),
         msg_type: "test".to_owned(),
         client_id: "acme".to_owned(),
