@@ -8,8 +8,10 @@
 mod ceiling;
 mod engine;
 mod http;
+mod machine;
 mod open;
 mod pipeline;
+mod shapes;
 mod stages;
 
 use anyhow::{Context as _, Result};
@@ -26,20 +28,25 @@ const OPEN: usize = 100_000;
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let first = arguments.next().context("usage: bench FILE | bench --open FOLDER")?;
+    let first = arguments.next().context("usage: bench FILE | --open FOLDER | --shapes")?;
     if first == "--open" {
         return open::measure(arguments.next().context("no folder")?.as_ref()).await;
     }
-    let stages = stages::measure().await?;
-    println!("\nstage                              µs");
+    if first == "--shapes" {
+        return shapes::run_all().await;
+    }
+    let mut stages = stages::measure().await?;
+    machine::measure(&mut stages).await?;
+    println!("\nstage                                 µs");
     for (name, micros) in &stages {
-        println!("{name:<30} {micros:>7.1}");
+        println!("{name:<30} {micros:>9.2}");
     }
     let pipeline = pipeline().await?;
+    let shapes = shapes::measure()?;
     let open = open::prepare_and_measure(OPEN).await?;
     println!("\n{OPEN} open messages: {open}");
     let stages: Vec<Value> = stages.iter().map(|(n, us)| json!({"stage": n, "us": us})).collect();
-    let all = json!({"stages": stages, "pipeline": pipeline, "open": open});
+    let all = json!({"stages": stages, "pipeline": pipeline, "shapes": shapes, "open": open});
     std::fs::write(&first, serde_json::to_string_pretty(&all)?)?;
     println!("\nwritten to {first}");
     Ok(())

@@ -137,7 +137,7 @@ pub fn bytes_per_record(host: &Host) -> Result<usize> {
 }
 
 /// CPU seconds of a process, from `/proc`.
-fn process_cpu(pid: &str) -> f64 {
+pub fn process_cpu(pid: &str) -> f64 {
     stat(&format!("/proc/{pid}/stat")).map_or(0.0, |(_, cpu)| cpu)
 }
 

@@ -23,9 +23,9 @@ use tempfile::TempDir;
 
 /// Runs of one measurement, and measurements of which the median counts.
 const RUNS: u32 = 300;
-const MEASUREMENTS: usize = 7;
+pub const MEASUREMENTS: usize = 7;
 
-type Stages = Vec<(String, f64)>;
+pub type Stages = Vec<(String, f64)>;
 
 /// Microseconds of each stage.
 pub async fn measure() -> Result<Stages> {
@@ -42,7 +42,8 @@ pub async fn measure() -> Result<Stages> {
     Ok(stages)
 }
 
-fn time(name: &str, stages: &mut Stages, mut run: impl FnMut()) {
+/// Adds the median of what a run takes.
+pub fn time(name: &str, stages: &mut Stages, mut run: impl FnMut()) {
     let mut measured: Vec<f64> = (0..MEASUREMENTS)
         .map(|_| {
             let started = Instant::now();
