@@ -21,7 +21,9 @@ pub mod data;
 pub mod tokens;
 
 pub mod check;
+pub mod fixture;
 pub mod deploy;
+pub mod guest_logs;
 pub mod serve;
 pub mod watch;
 

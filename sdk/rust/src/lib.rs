@@ -52,6 +52,7 @@
 //! re-executed.
 
 mod call;
+mod fixture;
 mod outcome;
 mod place;
 mod validator;
