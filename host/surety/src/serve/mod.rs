@@ -33,6 +33,7 @@ use crate::clock::SystemClock;
 use crate::config::{Backend, Config};
 use crate::data::DataFolder;
 use crate::deploy::Deployer;
+use crate::guest_logs::GuestLogs;
 use crate::tokens::Tokens;
 use crate::watch::Watched;
 use http::Server;
@@ -143,7 +144,9 @@ impl Host {
         let workflows = Arc::new(Workflows::default());
         let (limits, compiled) = (config.sandbox, folder.compiled());
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, &compiled));
-        let sandbox = Arc::new(sandbox.await?.context("the sandbox cannot start")?);
+        let sandbox = sandbox.await?.context("the sandbox cannot start")?;
+        let guest_logs = GuestLogs::new(Arc::clone(&clock));
+        let sandbox = Arc::new(sandbox.log_to(Arc::clone(&guest_logs) as _));
         let deployer = Deployer::new(
             Arc::clone(&stores.catalog),
             Arc::clone(&stores.guarantee),
@@ -195,6 +198,8 @@ impl Host {
             catalog: Arc::clone(&stores.catalog),
             workflows,
             sandbox,
+            guest_logs,
+            log_followers: Semaphore::new(api::logs::FOLLOWERS_MAX),
             tokens,
             admissions: Semaphore::new(config.http.admissions_max),
             config: Arc::clone(&config),
