@@ -168,10 +168,7 @@ fn chain() -> Value {
 fn logs(host: &Host, id: &str) {
     let lines = host.done(&["action", "logs", "--message", id]);
     let modules: Vec<_> = lines.iter().map(|line| line["module"].as_str().unwrap()).collect();
-    assert_eq!(
-        modules,
-        ["link-rust@0.1.0", "link-js@0.1.0", "link-python@0.1.0", "link-c@0.1.0"]
-    );
+    assert_eq!(modules, ["link-rust@0.1.0", "link-js@0.1.0", "link-python@0.1.0", "link-c@0.1.0"]);
     for line in &lines {
         assert_eq!((&line["level"], &line["text"]), (&json!("info"), &json!("7 is within 1000")));
     }

@@ -9,10 +9,8 @@ use crate::build::{made, scratch};
 use crate::tools::{Tool, run};
 use crate::{Error, Project, python};
 
-const ZIG: Tool = Tool {
-    why: "compiles C",
-    install: "remove .venv from the project's folder and build again",
-};
+const ZIG: Tool =
+    Tool { why: "compiles C", install: "remove .venv from the project's folder and build again" };
 
 /// The stack, inside the instance's memory. zig's own is 16 MiB, of which each
 /// call would have a fresh one.
@@ -41,7 +39,8 @@ pub(crate) fn core_module(project: &Project) -> Result<Vec<u8>, Error> {
 /// The C files of a folder, in the order of their names.
 fn sources(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = fs::read_dir(folder).map_err(Error::read(folder))?;
-    let paths = entries.take(SOURCES_MAX).map(|entry| Ok(entry.map_err(Error::read(folder))?.path()));
+    let paths =
+        entries.take(SOURCES_MAX).map(|entry| Ok(entry.map_err(Error::read(folder))?.path()));
     let mut paths: Vec<PathBuf> = paths.collect::<Result<_, Error>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
     paths.sort();

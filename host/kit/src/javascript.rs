@@ -11,10 +11,8 @@ const NPM: Tool = Tool {
     install: "install Node.js 20 or newer (on Debian and Ubuntu: apt-get install nodejs npm)",
 };
 
-const QJS: Tool = Tool {
-    why: "makes components of JavaScript",
-    install: "run `npm ci` in the project's folder",
-};
+const QJS: Tool =
+    Tool { why: "makes components of JavaScript", install: "run `npm ci` in the project's folder" };
 
 /// Builds the component.
 pub(crate) fn component(project: &Project) -> Result<Vec<u8>, Error> {

@@ -61,6 +61,8 @@ impl FromStr for Lang {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|lang| lang.as_str() == text);
-        found.ok_or_else(|| format!("{text:?} is none of {}", Self::ALL.map(Self::as_str).join(", ")))
+        found.ok_or_else(|| {
+            format!("{text:?} is none of {}", Self::ALL.map(Self::as_str).join(", "))
+        })
     }
 }

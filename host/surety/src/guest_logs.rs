@@ -55,9 +55,9 @@ pub struct Wanted {
 impl Wanted {
     fn admits(&self, line: &LineView) -> bool {
         let module = |wanted: &String| {
-            line.module.strip_prefix(wanted.as_str()).is_some_and(|rest| {
-                rest.is_empty() || rest.starts_with('@')
-            })
+            line.module
+                .strip_prefix(wanted.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
         };
         self.module.as_ref().is_none_or(module)
             && self.msg_id.is_none_or(|msg_id| msg_id == line.msg_id)

@@ -21,8 +21,8 @@ pub mod data;
 pub mod tokens;
 
 pub mod check;
-pub mod fixture;
 pub mod deploy;
+pub mod fixture;
 pub mod guest_logs;
 pub mod serve;
 pub mod watch;

@@ -85,12 +85,7 @@ pub(super) async fn get(
     Ok(Answer(LogsView { lines, next, missed }))
 }
 
-async fn followed(
-    app: &App,
-    after: u64,
-    wanted: &Wanted,
-    wait: Duration,
-) -> Result<Page, Problem> {
+async fn followed(app: &App, after: u64, wanted: &Wanted, wait: Duration) -> Result<Page, Problem> {
     let place = app.log_followers.try_acquire();
     let _place = place.map_err(|_| Problem::busy("as many follow as may"))?;
     let end = Instant::now() + wait;

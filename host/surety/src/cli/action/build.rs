@@ -39,9 +39,9 @@ impl Build {
         let (_, report) = build(&project, &limits)?;
         let file = project.component();
         let built = BuiltView { file: file.display().to_string(), report };
-        common.output().value(&built, |built| {
-            format!("{}\nfile     {}", built.report.text(), built.file)
-        })?;
+        common
+            .output()
+            .value(&built, |built| format!("{}\nfile     {}", built.report.text(), built.file))?;
         Ok(())
     }
 }

@@ -117,8 +117,10 @@ pub(super) fn report(
 
 /// All schemas of a manifest compile, whatever the settings are.
 fn check_schemas(manifest: &Manifest) -> Result<(), Refusal> {
-    let named = [("/reads".to_owned(), &manifest.reads), ("/settings".to_owned(), &manifest.settings)];
-    let returns = manifest.returns.iter().map(|(state, schema)| (format!("/returns/{state}"), schema));
+    let named =
+        [("/reads".to_owned(), &manifest.reads), ("/settings".to_owned(), &manifest.settings)];
+    let returns =
+        manifest.returns.iter().map(|(state, schema)| (format!("/returns/{state}"), schema));
     for (place, schema) in named.into_iter().chain(returns) {
         Schema::compile(schema).map_err(|finding| {
             let detail = "a schema of the manifest does not compile";
