@@ -96,6 +96,18 @@ fn built(folder: &Path, lang: &str, source: &str) -> PathBuf {
     project
 }
 
+/// A project in Rust has unit tests, which run the same fixtures natively.
+fn natively(project: &Path) {
+    let mut test = Command::new("cargo");
+    // For release, whose build scripts and macros were compiled for the component.
+    test.args(["test", "--release", "--lib"]).current_dir(project);
+    test.env("CARGO_TARGET_DIR", toolchains().join("rust"));
+    let output = test.output().unwrap();
+    let (stdout, stderr) = said(&output);
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert!(stdout.contains("the_fixtures_hold ... ok"), "{stdout}");
+}
+
 /// Submits a payment of this type; gives its id and how it ended.
 fn submit(host: &Host, msg_type: &str, amount: &str) -> (String, Value) {
     let id = host.msg_id().unwrap();
@@ -113,13 +125,13 @@ fn submit(host: &Host, msg_type: &str, amount: &str) -> (String, Value) {
 #[test]
 fn a_module_in_each_language_runs_alone_and_all_in_one_workflow() {
     let folder = TempDir::new().unwrap();
-    let projects: Vec<PathBuf> = std::thread::scope(|scope| {
-        let builds: Vec<_> = LANGS
-            .iter()
-            .map(|(lang, source, _)| scope.spawn(|| built(folder.path(), lang, source)))
-            .collect();
-        builds.into_iter().map(|build| build.join().unwrap()).collect()
+    let projects: [PathBuf; 4] = std::thread::scope(|scope| {
+        let folder = folder.path();
+        let builds =
+            LANGS.map(|(lang, source, _)| scope.spawn(move || built(folder, lang, source)));
+        builds.map(|build| build.join().unwrap())
     });
+    natively(&projects[0]);
 
     let host = Host::start(&folder.path().join("data"));
     let signer = client_key().address().to_string();
