@@ -205,6 +205,83 @@ fn logs(host: &Host, id: &str) {
     assert_eq!((status, &problem["code"]), (400, &json!("request_invalid")), "{problem}");
 }
 
+/// An action in C that writes the text `amount` of the payload to Msg_Ext.
+const ECHO: &str = r#"
+#include "surety.h"
+
+bool exports_action_run(action_call_t *call, action_advance_t *advance, action_failure_t *failure) {
+    const char *amount = json_text(message_payload(call), "amount");
+    if (amount == NULL) {
+        return fail_permanently(failure, "there is no text");
+    }
+    return advance_to(advance, "accepted", format("{\"amount\":%s}", json_quoted(amount)), NULL);
+}
+"#;
+
+/// The C template reads JSON by itself, so it is tried on the texts that clients sign.
+#[test]
+fn the_c_template_reads_json_as_it_was_signed() {
+    let folder = TempDir::new().unwrap();
+    let project = project(folder.path(), "echo", "c");
+    std::fs::write(project.join("src/action.c"), ECHO).unwrap();
+    let manifest = json!({
+        "name": "echo", "version": "0.1.0", "world": "surety:action/action@1.0.0",
+        "reads": true, "settings": true, "returns": {"accepted": true},
+    });
+    std::fs::write(project.join("manifest.json"), manifest.to_string()).unwrap();
+    std::fs::write(project.join("settings.json"), "{}").unwrap();
+    let _ = done(&["action", "build", &path(&project)]);
+    let host = Host::start(&folder.path().join("data"));
+    let _ = host.done(&["action", "push", &path(&project)]);
+    let schema = json!({"type": "object"});
+    let states = json!({
+        "received": {"invoke": "echo@^0.1", "targets": ["accepted"], "on_failure": "failed"},
+        "accepted": {"final": true}, "failed": {"final": true},
+    });
+    let workflow = json!({
+        "msg_type": "echo", "version": 1, "schema": schema, "initial": "received", "states": states,
+    });
+    let (status, answer) = host.ask("PUT", "/v1/workflows", &workflow.to_string()).unwrap();
+    assert_eq!(status, 200, "{answer}");
+    let signer = client_key().address().to_string();
+    let _ = host.done(&["client", "put", "acme", "--signer", &signer, "--type", "echo"]);
+
+    let found = [
+        (r#"{"amount":"1"}"#, "1"),
+        ("{ \"b\" : [1, {\"amount\": \"no\"}, \"]}\\\"\"] ,\n\t\"amount\" : \"\" }", ""),
+        (r#"{"x":{"amount":"no"},"y":-1.5,"z":null,"amount":"é€😀"}"#, "é€😀"),
+        (r#"{"am\u006funt":"\u0041\u00e9\u20AC\ud83d\ude00"}"#, "Aé€😀"),
+        (r#"{"amount":"\"\\\/\b\f\n\r\t\u001f"}"#, "\"\\/\u{8}\u{c}\n\r\t\u{1f}"),
+    ];
+    for (payload, expected) in found {
+        assert_eq!(echoed(&host, payload), Some(expected.to_owned()), "{payload}");
+    }
+    for payload in [r#"{"amount":1}"#, r#"{"amount":"a\u0000b"}"#, r#"{"amounts":"1"}"#, "{}"] {
+        assert_eq!(echoed(&host, payload), None, "{payload}");
+    }
+}
+
+/// What the echo wrote for a payload of exactly this text; none when it failed.
+fn echoed(host: &Host, payload: &str) -> Option<String> {
+    let id = host.msg_id().unwrap();
+    let text = format!(
+        r#"{{"msg_id":"{id}", "payload" : {payload} ,"msg_type":"echo","client_id":"acme","creation_date":"2026-11-23T10:00:00Z"}}"#
+    );
+    let body = sign(&client_key(), &text).to_string();
+    let (status, answer) = host.ask("POST", "/v1/messages", &body).unwrap();
+    assert_eq!(status, 202, "{payload}: {answer}");
+    let end = host.end_of(&id);
+    assert_eq!(end["final"], true, "{payload}: {end}");
+    let records = host.bundle(&id).verify().unwrap();
+    let ran = records.iter().find(|record| record.module.is_some()).unwrap();
+    if let Some(failure) = &ran.failure {
+        assert_eq!(failure.kind.as_str(), "permanent", "{payload}: {failure}");
+        return None;
+    }
+    let patch: Value = serde_json::from_str(&ran.ext_patch).unwrap();
+    Some(patch["amount"].as_str().unwrap().to_owned())
+}
+
 #[test]
 fn a_fixture_that_does_not_hold_is_shown_and_can_be_updated() {
     let folder = TempDir::new().unwrap();

@@ -63,8 +63,7 @@ fn compile(package: &Package) -> Result<PathBuf> {
     if let Some(sysroot) = guest_std::sysroot()? {
         flags.push(format!("--sysroot={}", sysroot.display()));
     }
-    let arguments = ["--locked", "--package", &package.name];
-    Ok(rust::compile(&root().join("actions"), &guest_std::build_dir()?, &arguments, flags)?)
+    Ok(rust::compile(&package.folder, &guest_std::build_dir()?, &["--locked"], flags)?)
 }
 
 /// Core module and manifest → component, written to `folder`.
