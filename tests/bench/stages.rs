@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use surety_core::bundle::Bundle;
 use surety_core::crypto::{PrivateKey, Signature, eip191_hash, recover};
+use surety_core::effect::Closed;
 use surety_core::json;
 use surety_core::machine::{self, Decision, Loaded, Turn};
 use surety_core::message::Envelope;
@@ -136,7 +137,7 @@ async fn walk(
         let handle = tokio::runtime::Handle::current();
         let call = || {
             tokio::task::block_in_place(|| {
-                handle.block_on(sandbox.run(&module, machine::call(&loaded)))
+                handle.block_on(sandbox.run(&module, machine::call(&loaded), Arc::new(Closed)))
             })
         };
         time(&format!("action: {name}"), stages, || {

@@ -6,5 +6,6 @@ pub mod backend;
 pub mod clock;
 pub mod fuse;
 pub mod host;
+pub mod remote;
 pub mod rig;
 pub mod scripted;

@@ -10,10 +10,12 @@ use tracing::Level;
 use crate::bindings::surety::action::{log, types};
 use crate::limits::Limits;
 use crate::meter::Meter;
+use crate::wasi::Wasi;
 
 /// What is known of one instance while it runs.
 pub(crate) struct Guest {
     pub(crate) meter: Meter,
+    pub(crate) wasi: Wasi,
     module: Arc<str>,
     msg_id: MsgId,
     limits: Limits,
@@ -29,9 +31,10 @@ pub(crate) struct Guest {
 pub(crate) struct TooManyCalls(pub(crate) u32);
 
 impl Guest {
-    pub(crate) fn new(module: &Arc<str>, msg_id: MsgId, limits: Limits) -> Self {
+    pub(crate) fn new(module: &Arc<str>, msg_id: MsgId, limits: Limits, wasi: Wasi) -> Self {
         Self {
             meter: Meter::new(limits),
+            wasi,
             module: Arc::clone(module),
             msg_id,
             limits,
@@ -51,7 +54,7 @@ impl Guest {
     }
 
     /// Every function that the guest can call counts here first.
-    fn count_call(&mut self) -> wasmtime::Result<()> {
+    pub(crate) fn count_call(&mut self) -> wasmtime::Result<()> {
         self.host_calls += 1;
         if self.host_calls > self.limits.host_calls_max {
             return Err(TooManyCalls(self.limits.host_calls_max).into());

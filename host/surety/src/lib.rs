@@ -22,6 +22,7 @@ pub mod tokens;
 
 pub mod check;
 pub mod deploy;
+pub mod policy;
 pub mod serve;
 pub mod watch;
 

@@ -33,6 +33,7 @@ use crate::clock::SystemClock;
 use crate::config::{Backend, Config};
 use crate::data::DataFolder;
 use crate::deploy::Deployer;
+use crate::policy;
 use crate::tokens::Tokens;
 use crate::watch::Watched;
 use http::Server;
@@ -141,9 +142,11 @@ impl Host {
         let key = Arc::new(folder.host_key()?);
         let tokens = Tokens::new(folder.tokens()?.into_iter().chain(config.tokens.clone()));
         let workflows = Arc::new(Workflows::default());
+        let (policy, egress) = policy::load(&config)?;
         let (limits, compiled) = (config.sandbox, folder.compiled());
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, &compiled));
-        let sandbox = Arc::new(sandbox.await?.context("the sandbox cannot start")?);
+        let sandbox = sandbox.await?.context("the sandbox cannot start")?;
+        let sandbox = Arc::new(sandbox.under(policy));
         let deployer = Deployer::new(
             Arc::clone(&stores.catalog),
             Arc::clone(&stores.guarantee),
@@ -162,6 +165,7 @@ impl Host {
             reference: Arc::clone(&watched) as _,
             archive: Arc::clone(&stores.archive),
             actions: Arc::clone(&sandbox) as _,
+            egress: Arc::new(egress),
             clock: Arc::clone(&clock),
             key: Arc::clone(&key),
         };
