@@ -24,6 +24,7 @@ pub mod tokens;
 pub mod check;
 pub mod deploy;
 pub mod guest_logs;
+pub mod policy;
 pub mod serve;
 pub mod watch;
 

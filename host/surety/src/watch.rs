@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use surety_core::effect::Entry;
 use surety_core::machine::Step;
 use surety_core::ports::{
     Admission, AdmitError, Admitted, CommitError, Fault, Found, Guarantee, Page, Query, Reference,
@@ -170,6 +171,16 @@ impl Guarantee for Watched {
             self.wake(projection);
         }
         Ok(settled)
+    }
+
+    async fn journal(
+        &self,
+        msg_id: MsgId,
+        seq: Seq,
+        n: usize,
+        entry: Entry,
+    ) -> Result<(), CommitError> {
+        self.guarantee.journal(msg_id, seq, n, entry).await
     }
 
     /// The state was shown before, but who asked for the bundle waits for this.
