@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use surety_core::effect::Closed;
 use surety_core::machine::Call;
 use surety_core::module::Module;
 use surety_core::ports::Actions as _;
@@ -90,7 +91,7 @@ fn foreign(error: wasmtime::Error) -> anyhow::Error {
 
 fn sandboxed(runtime: &Handle, sandbox: &Sandbox, called: &Called) -> Result<()> {
     let Called { module, call } = called;
-    let ran = runtime.block_on(sandbox.run(module, call.clone()))?;
+    let ran = runtime.block_on(sandbox.run(module, call.clone(), Arc::new(Closed)))?;
     ran.outcome.map(|_| ()).map_err(|failure| anyhow::anyhow!("{failure:?}"))
 }
 
