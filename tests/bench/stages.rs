@@ -15,14 +15,17 @@ use surety_core::message::Envelope;
 use surety_core::ports::{Actions as _, Clock as _, Deployment, Found};
 use surety_core::types::{Digest, Time};
 use surety_core::workflow::Workflow;
-use surety_sandbox::{Limits, Sandbox};
+use surety_sandbox::{CompileLimits, Compiling, Limits, Sandbox};
 use surety_store::Memory;
 use surety_tests::clock::VirtualClock;
-use surety_tests::host::{MODULES, guests, repository, sign, withdrawal};
+use surety_tests::host::{MODULES, binary, guests, repository, sign, withdrawal};
 use surety_tests::rig::{HOST_KEY, Rig, client_key};
 use tempfile::TempDir;
 
 use crate::guest::{self, Called};
+
+/// What of the host's binary compiles.
+const SUBCOMMAND: &str = "compile-module";
 
 /// Runs of one measurement, and measurements of which the median counts.
 const RUNS: u32 = 300;
@@ -115,7 +118,13 @@ async fn admitted(workflow: &Workflow, stages: &mut Stages) -> Result<Loaded> {
 }
 
 fn sandbox(folder: &std::path::Path) -> Result<Sandbox> {
-    let sandbox = Sandbox::new(Limits::default(), folder)?;
+    let compiling = Compiling {
+        command: vec![binary().into(), SUBCOMMAND.into()],
+        limits: CompileLimits::default(),
+        folder: folder.to_owned(),
+        secret: [0; 32],
+    };
+    let sandbox = Sandbox::new(Limits::default(), compiling)?;
     for module in MODULES {
         let component = std::fs::read(guests().join(format!("{module}.wasm")))?;
         let settings = repository(&format!("actions/{module}/settings.demo.json"));

@@ -22,7 +22,7 @@ use crate::bundle::Bundle;
 use crate::crypto::PrivateKey;
 use crate::machine::{self, Decision, Loaded, Ran, Step, Turn};
 use crate::ports::{
-    Actions, Archive, Clock, CommitError, Fault, Feeder, Found, Guarantee, Lease, Reference,
+    Actions, Archive, Busy, Clock, CommitError, Fault, Feeder, Found, Guarantee, Lease, Reference,
     Settled,
 };
 use crate::projection::Projection;
@@ -117,6 +117,10 @@ impl Controller {
             Ok(Err(Interrupted::Fault(fault @ Fault::Unavailable(_)))) => {
                 tracing::warn!(msg_id = %ticket.msg_id, seq = ticket.seq, %fault, "turn put off");
                 now.after(UNAVAILABLE_DELAY)
+            }
+            Ok(Err(Interrupted::Fault(Fault::Busy(Busy { why, after })))) => {
+                tracing::debug!(msg_id = %ticket.msg_id, seq = ticket.seq, why, "turn put off");
+                now.after(after)
             }
             Ok(Err(Interrupted::Fault(fault @ Fault::Corrupt(_)))) => {
                 tracing::error!(msg_id = %ticket.msg_id, seq = ticket.seq, %fault, "message cannot be read");

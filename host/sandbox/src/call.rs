@@ -2,6 +2,7 @@
 //! instruction to an end that is always an answer or a failure.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use surety_core::machine::{Advance, Call, Ran};
 use surety_core::message::Message;
@@ -18,13 +19,18 @@ use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 use crate::bindings::validator::ValidatorPre;
 use crate::bindings::validator::surety::action::validation::{Finding as Found, Submission};
 use crate::bindings::{Action, ActionPre, Failure as GuestFailure, surety::action::types};
-use crate::engine::{ENGINE, TICK_MS};
+use crate::engine::ENGINE;
+use crate::entry::Entry;
 use crate::guest::{Guest, TooManyCalls};
+use crate::lane::Crowded;
 use crate::limits::Limits;
 use crate::meter::HostMemory;
 
 /// What wasmtime says when a guest hands over more than [`Limits::output_bytes_max`].
 const OUTPUT_LIMIT: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// What it says when a guest holds more than [`Limits::handles_max`].
+const HANDLE_LIMIT: &str = "store handle limit exceeded";
 
 /// The longest pointer or detail of a validator's finding, in bytes.
 const FINDING_BYTES_MAX: usize = 512;
@@ -45,6 +51,11 @@ enum Pre {
 }
 
 impl Compiled {
+    /// What its calls may use.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Links a component to what it may call.
     pub(crate) fn link(
         component: &wasmtime::component::Component,
@@ -65,12 +76,17 @@ impl Compiled {
     }
 
     /// Runs one call of an action. A `Fault` is the host's own failure.
-    pub(crate) async fn run(&self, module: &Module, call: &Call) -> Result<Ran, Fault> {
+    pub(crate) async fn run(
+        &self,
+        module: &Module,
+        call: &Call,
+        entry: &Entry,
+    ) -> Result<Ran, Fault> {
         let Pre::Action(pre) = &self.pre else {
             let failure = Failure::new(FailureKind::Missing, "the module is a validator");
             return Ok(self.ran(Err(failure), 0));
         };
-        let mut store = self.store(&call.message).map_err(host_failure)?;
+        let mut store = self.store(&call.message, entry).map_err(host_failure)?;
         let message = Lent::of(&call.message);
         let given = types::Call {
             message: message.lend(),
@@ -89,7 +105,7 @@ impl Compiled {
             }
             Err(error) => Err((error, Phase::Starting)),
         };
-        let answer = self.end(ended, &store)?;
+        let answer = self.end(ended, &store, entry)?;
         let outcome = answer.and_then(|answer| answer.map(taken).map_err(reason));
         Ok(self.ran(outcome, self.fuel(&store)))
     }
@@ -100,11 +116,12 @@ impl Compiled {
         module: &Module,
         message: &Message,
         now: Time,
+        entry: &Entry,
     ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
         let Pre::Validator(pre) = &self.pre else {
             return Ok(Err(Failure::new(FailureKind::Missing, "the module is an action")));
         };
-        let mut store = self.store(message).map_err(host_failure)?;
+        let mut store = self.store(message, entry).map_err(host_failure)?;
         let lent = Lent::of(message);
         let given = Submission {
             message: lent.lend(),
@@ -118,7 +135,7 @@ impl Compiled {
             }
             Err(error) => Err((error, Phase::Starting)),
         };
-        let answer = self.end(ended, &store)?;
+        let answer = self.end(ended, &store, entry)?;
         Ok(answer.map(|found| found.into_iter().take(FINDINGS_MAX).map(finding).collect()))
     }
 
@@ -137,8 +154,14 @@ impl Compiled {
         &self,
         ended: Result<T, (wasmtime::Error, Phase)>,
         store: &Store<Guest>,
+        entry: &Entry,
     ) -> Result<Result<T, Failure>, Fault> {
         store.data().finish_log();
+        if let Err((error, _)) = &ended
+            && error.is::<Crowded>()
+        {
+            return Err(entry.put_off());
+        }
         match ended.map_err(|(error, phase)| self.failure(&error, store, phase)) {
             Ok(answer) => Ok(Ok(answer)),
             Err(Stopped::Guest(failure)) => Ok(Err(failure)),
@@ -147,7 +170,7 @@ impl Compiled {
     }
 
     /// A store with all limits in force.
-    fn store(&self, message: &Message) -> wasmtime::Result<Store<Guest>> {
+    fn store(&self, message: &Message, entry: &Entry) -> wasmtime::Result<Store<Guest>> {
         let engine: &Engine = match &self.pre {
             Pre::Action(pre) => pre.engine(),
             Pre::Validator(pre) => pre.engine(),
@@ -158,17 +181,14 @@ impl Compiled {
         store.limiter(|guest| &mut guest.meter);
         store.set_fuel(limits.fuel_max)?;
         store.set_hostcall_fuel(limits.output_bytes_max);
+        store.set_max_component_handles(limits.handles_max as usize);
         store.set_epoch_deadline(1);
-        let mut ticks = limits.wall_ms_max.div_ceil(TICK_MS);
+        let (own, wall_max) = (entry.clone(), Duration::from_millis(limits.wall_ms_max));
         store.epoch_deadline_callback(move |_| {
-            ticks = ticks.saturating_sub(1);
-            if ticks == 0 {
+            if own.used() >= wall_max {
                 return Ok(UpdateDeadline::Interrupt);
             }
-            // wasmtime's own yield goes to the end of the runtime's queue, which
-            // looks for input and for wake-ups from other threads only once in
-            // dozens of turns. Behind tokio's it looks every time.
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(own.yield_thread()?)))
         });
         Ok(store)
     }
@@ -198,6 +218,9 @@ impl Compiled {
         let text = error.root_cause().to_string();
         if text.ends_with(OUTPUT_LIMIT) {
             return limit("output_bytes_max", self.limits.output_bytes_max as u64);
+        }
+        if text.ends_with(HANDLE_LIMIT) {
+            return limit("handles_max", self.limits.handles_max.into());
         }
         match (trap, phase) {
             (Some(trap), _) => {

@@ -21,6 +21,7 @@ pub mod data;
 pub mod tokens;
 
 pub mod check;
+pub mod compile;
 pub mod deploy;
 pub mod serve;
 pub mod watch;

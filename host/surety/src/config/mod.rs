@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 use surety_core::intake::IntakeLimits;
-use surety_sandbox::Limits;
+use surety_sandbox::{CompileLimits, Limits};
 
 use crate::tokens::TokenEntry;
 pub use sections::{Backend, Controller, Http, Intake, Log, LogFormat, PolicyFiles, Store};
@@ -35,6 +35,8 @@ pub struct Config {
     pub controller: Controller,
     /// What actions may use.
     pub sandbox: Limits,
+    /// What compiling them may use.
+    pub compile: CompileLimits,
     /// What modules may have beyond `log`.
     pub policy: PolicyFiles,
     /// What is told.
@@ -52,6 +54,7 @@ impl Default for Config {
             intake: Intake::default(),
             controller: Controller::default(),
             sandbox: Limits::default(),
+            compile: CompileLimits::default(),
             policy: PolicyFiles::default(),
             log: Log::default(),
         }
@@ -101,6 +104,7 @@ impl Config {
             }
         }
         self.sandbox.check().context("`[sandbox]`")?;
+        self.compile.check().context("`[compile]`")?;
         for (i, token) in self.tokens.iter().enumerate() {
             let twice =
                 self.tokens[..i].iter().any(|t| t.name == token.name || t.hash == token.hash);
@@ -184,6 +188,7 @@ mod tests {
             ("[http]\nconnections_max = \"many\"", "connections_max"),
             ("[http]\nconnections_max = 0", "`http.connections_max` is 0"),
             ("[sandbox]\nfuel_max = 0", "fuel_max"),
+            ("[compile]\nmemory_bytes_max = 1000", "memory_bytes_max"),
             ("[intake]\nmsg_ids_count_max = -1", "msg_ids_count_max"),
             ("[[tokens]]\nname = \"a\"\nrole = \"root\"", "line 3"),
             ("listen = \"here\"", "line 1"),

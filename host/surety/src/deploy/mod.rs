@@ -1,8 +1,10 @@
 //! Modules and workflows, between the catalog that keeps them and the sandbox
 //! and the registry that run them.
 
+mod missing;
 mod removal;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
@@ -12,7 +14,7 @@ use surety_core::refusal::{Code, Refusal};
 use surety_core::types::Digest;
 use surety_core::workflow::Workflow;
 use surety_core::workflows::Workflows;
-use surety_sandbox::{Prepared, Sandbox};
+use surety_sandbox::{Inspected, NotReady, Prepared, Sandbox};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::check;
@@ -29,6 +31,15 @@ pub enum NotDeployed {
 impl From<Refusal> for NotDeployed {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<NotReady> for NotDeployed {
+    fn from(not_ready: NotReady) -> Self {
+        match not_ready {
+            NotReady::Refused(refusal) => Self::Refused(refusal),
+            NotReady::Fault(fault) => Self::Fault(fault),
+        }
     }
 }
 
@@ -58,8 +69,8 @@ impl Deployer {
         workflows: Arc<Workflows>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        // One at a time: compiling takes gigabytes for the largest components,
-        // and the order in the catalog is the order of taking effect.
+        // One at a time: the order in the catalog is the order of taking effect, and
+        // only one component is compiled at a time.
         let turn = Arc::new(Semaphore::new(1));
         Arc::new(Self { catalog, guarantee, sandbox, workflows, clock, turn })
     }
@@ -70,22 +81,21 @@ impl Deployer {
         Arc::clone(&self.turn).try_acquire_owned().ok()
     }
 
-    /// At a start: makes everything run that the catalog has.
+    /// At a start: makes everything run that the catalog has. What has to be compiled
+    /// again is compiled afterwards, while the host serves.
     ///
     /// # Errors
     /// Which module or workflow cannot run here any more. The messages that are
     /// pinned to it would park one by one, so a person should see it first.
-    pub async fn load(&self) -> anyhow::Result<()> {
+    pub async fn load(self: &Arc<Self>) -> anyhow::Result<()> {
+        let mut missing = BTreeSet::new();
         for deployment in self.catalog.modules().await? {
             let name = format!("{}@{}", deployment.name, deployment.version);
             let digest = deployment.digest;
-            let component = self.catalog.component(digest).await?;
-            let component = component
-                .ok_or_else(|| anyhow!("the component {digest} of the module {name} is gone"))?;
-            let prepared = self.prepare(deployment, component).await?;
-            let prepared =
-                prepared.with_context(|| format!("the deployed module {name} is refused"))?;
-            self.sandbox.install(prepared);
+            let restored = self.restore(deployment).await;
+            if !restored.with_context(|| format!("the deployed module {name} is refused"))? {
+                missing.insert(digest);
+            }
         }
         for text in self.catalog.workflows().await? {
             let digest = Digest::of(text.as_bytes());
@@ -94,7 +104,27 @@ impl Deployer {
             })?;
             self.workflows.add(workflow.into());
         }
+        if !missing.is_empty() {
+            tokio::spawn(Arc::clone(self).compile_missing(missing));
+        }
         Ok(())
+    }
+
+    /// Installs a deployment; gives whether it can run already.
+    async fn restore(&self, deployment: Deployment) -> anyhow::Result<bool> {
+        let (sandbox, of) = (Arc::clone(&self.sandbox), deployment.clone());
+        if let Some(prepared) = aside(move || sandbox.restore(&of)).await?? {
+            self.sandbox.install(prepared);
+            return Ok(true);
+        }
+        let component = self.component(deployment.digest).await?;
+        self.sandbox.announce(&deployment, self.inspect(component).await??)?;
+        Ok(false)
+    }
+
+    async fn component(&self, digest: Digest) -> anyhow::Result<Vec<u8>> {
+        let component = self.catalog.component(digest).await?;
+        component.ok_or_else(|| anyhow!("its component {digest} is gone"))
     }
 
     /// Deploys a component with its settings. Whether the caller is still there
@@ -121,7 +151,7 @@ impl Deployer {
         component: Vec<u8>,
         settings: Arc<str>,
     ) -> Result<(Arc<Module>, Deployment), NotDeployed> {
-        let inspected = self.sandbox.inspect(&component)?;
+        let inspected = self.inspect(component.clone()).await??;
         let (name, version) = (inspected.manifest.name, inspected.manifest.version);
         let used = self
             .catalog
@@ -152,12 +182,18 @@ impl Deployer {
         Ok((module, deployment))
     }
 
+    /// Reads a component.
+    async fn inspect(&self, component: Vec<u8>) -> Result<Result<Inspected, NotReady>, Fault> {
+        let sandbox = Arc::clone(&self.sandbox);
+        aside(move || sandbox.inspect(&component)).await
+    }
+
     /// Compiles, if need be.
     async fn prepare(
         &self,
         deployment: Deployment,
         component: Vec<u8>,
-    ) -> Result<Result<Prepared, Refusal>, Fault> {
+    ) -> Result<Result<Prepared, NotReady>, Fault> {
         let sandbox = Arc::clone(&self.sandbox);
         aside(move || sandbox.prepare(deployment, &component)).await
     }

@@ -22,7 +22,7 @@ use surety_core::operator::Operator;
 use surety_core::ports::{Clock, Fault};
 use surety_core::types::Address;
 use surety_core::workflows::Workflows;
-use surety_sandbox::Sandbox;
+use surety_sandbox::{Confined, Sandbox};
 use surety_store::{EmbeddedConfig, Stores};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -30,6 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::api::{self, App};
 use crate::clock::SystemClock;
+use crate::compile;
 use crate::config::{Backend, Config};
 use crate::data::DataFolder;
 use crate::deploy::Deployer;
@@ -141,9 +142,13 @@ impl Host {
         let key = Arc::new(folder.host_key()?);
         let tokens = Tokens::new(folder.tokens()?.into_iter().chain(config.tokens.clone()));
         let workflows = Arc::new(Workflows::default());
-        let (limits, compiled) = (config.sandbox, folder.compiled());
-        let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, &compiled));
+        let secret = key.secret_for("compiled modules");
+        let compiling = compile::by_this_binary(config.compile, folder.compiled(), secret)?;
+        let limits = config.sandbox;
+        let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, compiling));
         let sandbox = Arc::new(sandbox.await?.context("the sandbox cannot start")?);
+        let Confined { seccomp, landlock } = sandbox.confined();
+        tracing::info!(seccomp, landlock, "components are compiled in a process of their own");
         let deployer = Deployer::new(
             Arc::clone(&stores.catalog),
             Arc::clone(&stores.guarantee),
