@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 mod component;
 
-pub use component::{DONE, action, core, encode, manifest, with_manifest};
+pub use component::{DONE, action, composed, core, encode, manifest, with_manifest};
 
 /// A sandbox in a folder of its own.
 pub struct Bench {
