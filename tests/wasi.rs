@@ -20,6 +20,7 @@ use surety_core::scheme::Scheme;
 use surety_core::types::{Address, Digest, Seq, Time};
 use surety_egress::{EgressConfig, Gate, Secrets, SystemResolver};
 use surety_sandbox::{Inspected, Limits, Sandbox};
+use surety_tests::host::compiling;
 use tempfile::TempDir;
 
 #[allow(dead_code, unreachable_pub, reason = "shared with the sandbox's own tests")]
@@ -194,7 +195,8 @@ fn bench(port: u16, body: &str, policy: Policy, limits: Limits) -> Bench {
     });
     let component = with_manifest(encode(&module, Some(WORLD)), &manifest.to_string());
     let folder = TempDir::new().unwrap();
-    let sandbox = Sandbox::new(limits, &folder.path().join("compiled")).unwrap().under(policy);
+    let compiling = compiling(&folder.path().join("compiled"));
+    let sandbox = Sandbox::new(limits, compiling).unwrap().under(policy);
     let Inspected { manifest, digest, .. } = sandbox.inspect(&component).unwrap();
     let deployment = Deployment {
         name: manifest.name,

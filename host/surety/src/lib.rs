@@ -22,6 +22,7 @@ pub mod data;
 pub mod tokens;
 
 pub mod check;
+pub mod compile;
 pub mod deploy;
 pub mod guest_logs;
 pub mod policy;
