@@ -55,12 +55,12 @@ fn a_workflow_is_checked_with_components_at_hand() {
     let (file, folder) = (path(&repository("workflows/withdrawal.json")), path(&guests()));
     let (code, out, _) = said(&check(&[&file, "--modules", &folder]));
     assert_eq!(code, Some(0), "{out}");
-    assert!(out.contains("holds: 7 states, with notify@1.0.0, quote@1.0.0"), "{out}");
+    assert!(out.contains("holds: 14 states, with notify@1.0.0, quote@1.0.0"), "{out}");
 
     // Without a module, without a host.
     let screen = path(&guests().join("screen.wasm"));
     let (code, out, err) = said(&check(&[&file, "--module", &screen]));
-    assert_eq!((code, err.trim()), (Some(3), "surety: refused: 3 findings"), "{out}");
+    assert_eq!((code, err.trim()), (Some(3), "surety: refused: 6 findings"), "{out}");
     assert!(out.contains("wrong: /states/screened/invoke\n  no module fits `quote@^1`"), "{out}");
     let (code, out, err) = said(&check(&[&file]));
     assert_eq!((code, out.as_str()), (Some(4), ""), "{err}");
@@ -76,9 +76,14 @@ fn a_workflow_is_checked_with_components_at_hand() {
     assert_eq!(code, Some(3), "{out}");
     let checked: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(checked["modules"]["received"], "screen@1.0.1");
-    let finding = &checked["findings"][0];
+    // After the two guards that look at what it does not write.
+    let finding = &checked["findings"][2];
     assert_eq!(finding["rule"], "ext_missing", "{out}");
-    assert_eq!(finding["path"], json!(["received", "screened", "quoted"]), "{out}");
+    assert_eq!(
+        finding["path"],
+        json!(["received", "screened", "quoted", "approved", "reserved"]),
+        "{out}"
+    );
     assert_eq!(finding["action"], "settle@1.0.0", "{out}");
     assert_eq!(finding["property"], "/screening", "{out}");
     std::fs::write(&newer, component(&silent("2.0.0"))).unwrap();
@@ -93,20 +98,26 @@ fn nothing_is_deployed_that_does_not_hold() {
     host.deploy();
     let file = path(&repository("workflows/withdrawal.json"));
     let checked = &host.done(&["workflow", "check", &file])[0];
-    assert_eq!((&checked["states"], &checked["findings"]), (&json!(7), &json!([])));
+    assert_eq!((&checked["states"], &checked["findings"]), (&json!(14), &json!([])));
 
-    // A workflow in which `settle` comes too early.
+    // A workflow in which `reserve` comes too early.
     let mut early = withdrawal();
     early["version"] = json!(2);
-    early["states"]["screened"] = early["states"]["quoted"].clone();
-    early["states"].as_object_mut().unwrap().remove("quoted");
+    early["states"]["screened"]["invoke"] = json!("reserve@^1");
+    early["states"]["screened"]["targets"] = json!(["reserved", "rejected"]);
+    for skipped in ["quoted", "awaiting_approval", "held", "approved", "expired"] {
+        early["states"].as_object_mut().unwrap().remove(skipped);
+    }
     let (status, problem) = host.ask("PUT", "/v1/workflows", &early.to_string()).unwrap();
     assert_eq!((status, &problem["code"]), (422, &json!("workflow_invalid")), "{problem}");
     let pointers: Vec<_> =
         problem["errors"].as_array().unwrap().iter().map(|e| &e["pointer"]).collect();
-    assert_eq!(pointers, ["/states/screened/invoke", "/states/settled/invoke"]);
-    let detail = problem["errors"][0]["detail"].as_str().unwrap();
-    for part in ["`settle@1.0.0`", "`/quote`", "along received → screened", "have an action before"]
+    let invokes =
+        ["reserved", "screened", "settled"].map(|state| format!("/states/{state}/invoke"));
+    assert_eq!(pointers, invokes.each_ref());
+    let detail = problem["errors"][1]["detail"].as_str().unwrap();
+    for part in
+        ["`reserve@1.0.0`", "`/quote`", "along received → screened", "have an action before"]
     {
         assert!(detail.contains(part), "{detail}");
     }
@@ -121,7 +132,7 @@ fn nothing_is_deployed_that_does_not_hold() {
     };
     let (status, problem) = push(&silent("1.0.1"));
     assert_eq!((status, &problem["code"]), (422, &json!("module_unfit")), "{problem}");
-    assert_eq!(problem["errors"][0]["pointer"], "/states/quoted/invoke");
+    assert_eq!(problem["errors"][0]["pointer"], "/states/quoted/choose/0/guard");
     let detail = problem["errors"][0]["detail"].as_str().unwrap();
     assert!(detail.starts_with("workflow `withdrawal` version 1: "), "{detail}");
     // What it left alone still runs.

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 use surety_tests::host::{
-    Host, guests, path, repository, serve, sign, withdrawal, write_client_key,
+    Host, MODULES, WAY, guests, path, repository, serve, sign, withdrawal, write_client_key,
 };
 use surety_tests::rig::{BOARD_KEYS, board_key, client_key};
 use tempfile::TempDir;
@@ -52,7 +52,7 @@ fn a_message_goes_from_the_command_line_to_a_verified_bundle() {
 
     let watched = host.done(&["message", "watch", id]);
     let tos: Vec<_> = watched.iter().map(|r| r["to"].as_str().unwrap()).collect();
-    assert_eq!(tos, ["received", "screened", "quoted", "settled", "notified"]);
+    assert_eq!(tos, WAY);
     let message = host.done(&["message", "get", id]).remove(0);
     assert_eq!((&message["final"], &message["parked"]), (&json!(true), &json!(false)));
 
@@ -94,7 +94,7 @@ fn i9_the_receipt_and_the_refusal_of_a_used_msg_id_outlive_archive_and_restart()
         assert!(host.stop());
         host = Host::start(folder.path());
     }
-    assert_eq!(states(&host, &id).len(), 5);
+    assert_eq!(states(&host, &id).len(), WAY.len());
 }
 
 #[test]
@@ -136,7 +136,10 @@ fn what_is_deployed_takes_effect_without_a_restart_and_survives_one() {
     host = Host::start(folder.path());
     let id = host.submit();
     assert_eq!(host.end_of(&id)["msg_state"], "notified");
-    assert_eq!(host.done(&["action", "list"]).remove(0)["modules"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        host.done(&["action", "list"]).remove(0)["modules"].as_array().unwrap().len(),
+        MODULES.len()
+    );
 }
 
 #[test]
@@ -147,7 +150,10 @@ fn new_settings_are_for_the_next_attempt_and_pinned_workflows_stay() {
     let first = host.submit();
     assert_eq!(host.end_of(&first)["msg_state"], "notified");
     let settings = folder.path().join("settings.json");
-    let strict = json!({"deny": [], "limits": {"acme": {"ETH": "1"}}, "default_limits": {}});
+    let strict = json!({
+        "deny": [], "limits": {"acme": {"ETH": "1"}}, "default_limits": {},
+        "hold_above": {}, "approval_above": {},
+    });
     std::fs::write(&settings, strict.to_string()).unwrap();
     let component = surety_tests::host::guests().join("screen.wasm");
     let _ = host.done(&["action", "push", &path(&component), "--settings", &path(&settings)]);
@@ -196,21 +202,6 @@ fn workflow(version: u32) -> Value {
     workflow
 }
 
-/// Before anything else, large amounts of ether wait for the board.
-fn approved(version: u32, delay: &str) -> Value {
-    let mut workflow = workflow(version);
-    workflow["initial"] = json!("sized");
-    let large = "message.payload.asset == 'ETH' && dec(message.payload.amount) > dec('1000000000000000000')";
-    workflow["states"]["sized"] =
-        json!({"choose": [{"guard": large, "target": "approval"}, {"target": "received"}]});
-    workflow["states"]["approval"] = json!({
-        "on": {"approve": {"guard": "signal.client_id == 'board'", "quorum": 2, "target": "received"}},
-        "after": [{"delay": delay, "target": "rejected"}],
-        "cancel": "rejected",
-    });
-    workflow
-}
-
 /// A host with the withdrawal workflow, and a board that may give signals.
 fn with_board(folder: &TempDir) -> Host {
     let host = Host::start(&folder.path().join("data"));
@@ -224,6 +215,24 @@ fn with_board(folder: &TempDir) -> Host {
     host
 }
 
+/// Ether that needs approval by two of the board.
+const LARGE: &str = "30000000000000000000";
+
+/// What a large withdrawal waits for, once it does.
+fn awaiting(host: &Host, id: &str) -> Value {
+    let mut seq = json!(0);
+    loop {
+        let path = format!("/v1/messages/{id}?wait=20&seq={seq}");
+        let (_, message) = host.ask("GET", &path, "").unwrap();
+        if message["msg_state"] == "awaiting_approval" {
+            break;
+        }
+        assert_ne!(message["seq"], seq, "it does not move: {message}");
+        seq = message["seq"].clone();
+    }
+    host.done(&["message", "signals", id]).remove(0)
+}
+
 fn put(host: &Host, workflow: &Value) {
     let (status, answer) = host.ask("PUT", "/v1/workflows", &workflow.to_string()).unwrap();
     assert_eq!(status, 200, "{answer}");
@@ -234,13 +243,7 @@ fn what_rules_and_validators_refuse_is_not_kept() {
     let folder = TempDir::new().unwrap();
     let host = Host::start(&folder.path().join("data"));
     host.deploy();
-    let (policy, settings) = (
-        path(&guests().join("policy.wasm")),
-        path(&repository("actions/policy/settings.demo.json")),
-    );
-    let _ = host.done(&["action", "push", &policy, "--settings", &settings]);
     let mut judged = workflow(2);
-    judged["validators"] = json!(["policy@^1"]);
     judged["rules"] = json!([{
         "rule": "dec(message.payload.amount) < dec('1000000000000000000000')",
         "detail": "is more than anybody sends", "pointer": "/payload/amount",
@@ -283,27 +286,30 @@ fn what_rules_and_validators_refuse_is_not_kept() {
 fn the_board_approves_and_an_operator_cancels() {
     let folder = TempDir::new().unwrap();
     let host = with_board(&folder);
-    put(&host, &approved(2, "1d"));
-    let submit = || submit_with(&host, "amount", json!("2000000000000000000"));
+    let submit = || submit_with(&host, "amount", json!(LARGE));
     let (id, other) = (submit(), submit());
-    let awaited = host.done(&["message", "signals", &id]).remove(0);
-    assert_eq!(awaited["msg_state"], "approval");
+    let awaited = awaiting(&host, &id);
     assert_eq!(awaited["signals"][0]["quorum"], 2);
+    let _ = awaiting(&host, &other);
     let key = |member: usize| path(&folder.path().join(format!("board{member}")));
-    let approve = |id: &str, member: usize| {
-        host.cli(&["message", "signal", id, "approve", "--client", "board", "--key", &key(member)])
+    let approve_by = |scheme: &str, id: &str, member: usize| {
+        let give = ["message", "signal", id, "approve", "--client", "board", "--scheme", scheme];
+        host.cli(&[&give[..], &["--key", &key(member)]].concat())
     };
-    assert!(approve(&id, 0).status.success());
+    let approve = |id: &str, member: usize| approve_by("eip191", id, member);
+    let first = approve(&id, 0);
+    assert!(first.status.success(), "{first:?}");
     let twice = approve(&id, 0);
     assert_eq!(twice.status.code(), Some(3));
     assert!(String::from_utf8(twice.stderr).unwrap().contains("signal_twice"));
     // The third of the board is not registered.
     let stranger = approve(&id, 2);
     assert!(String::from_utf8(stranger.stderr).unwrap().contains("signer_not_allowed"));
-    assert!(approve(&id, 1).status.success());
+    let typed = approve_by("eip712", &id, 1);
+    assert!(typed.status.success(), "{typed:?}");
     assert_eq!(host.end_of(&id)["msg_state"], "notified");
-    let way = ["sized", "approval", "approval", "received", "screened", "quoted", "settled"];
-    assert_eq!(states(&host, &id)[..7], way);
+    let way = ["quoted", "awaiting_approval", "awaiting_approval", "approved", "reserved"];
+    assert_eq!(states(&host, &id)[2..7], way);
     host.bundle(&id).verify().expect("I10: signals are part of the proof");
 
     let cancelled = host.done(&["message", "cancel", &other, "--reason", "by phone"]).remove(0);
@@ -317,21 +323,21 @@ fn the_board_approves_and_an_operator_cancels() {
 fn an_operator_redrives_and_migrates() {
     let folder = TempDir::new().unwrap();
     let host = with_board(&folder);
-    // `settle` does not know any asset for a while.
+    // `quote` does not know any asset for a while.
     let settings = folder.path().join("none.json");
     std::fs::write(&settings, r#"{"assets": {}}"#).unwrap();
-    let settle = path(&guests().join("settle.wasm"));
+    let quote = path(&guests().join("quote.wasm"));
     let push = |settings: &str| {
-        let _ = host.done(&["action", "push", &settle, "--settings", settings]);
+        let _ = host.done(&["action", "push", &quote, "--settings", settings]);
     };
     push(&path(&settings));
     let ids = [host.submit(), host.submit()];
     for id in &ids {
         let parked = host.end_of(id);
         assert_eq!(parked["msg_state"], "failed");
-        assert_eq!((&parked["attempts"], &parked["module"]), (&json!(1), &json!("settle@1.0.0")));
+        assert_eq!((&parked["attempts"], &parked["module"]), (&json!(1), &json!("quote@1.0.0")));
     }
-    push(&path(&repository("actions/settle/settings.demo.json")));
+    push(&path(&repository("actions/quote/settings.demo.json")));
     let back = ["redrive", "--state", "failed", "--reason", "settings mended"];
     let redriven = host.done(&back).remove(0);
     assert_eq!(redriven["redriven"].as_array().unwrap().len(), 2, "{redriven}");
@@ -339,17 +345,19 @@ fn an_operator_redrives_and_migrates() {
         assert_eq!(host.end_of(id)["msg_state"], "notified");
     }
 
-    put(&host, &approved(2, "1d"));
-    let waits = submit_with(&host, "amount", json!("2000000000000000000"));
-    put(&host, &approved(3, "2d"));
-    let pinned = host.cli(&["workflow", "remove", "withdrawal", "2"]);
+    let waits = submit_with(&host, "amount", json!(LARGE));
+    let _ = awaiting(&host, &waits);
+    let mut longer = workflow(2);
+    longer["states"]["awaiting_approval"]["after"][0]["delay"] = json!("48h");
+    put(&host, &longer);
+    let pinned = host.cli(&["workflow", "remove", "withdrawal", "1"]);
     assert!(String::from_utf8(pinned.stderr).unwrap().contains("workflow_pinned"));
-    let migrate = ["workflow", "migrate", "withdrawal", "--to", "3"];
+    let migrate = ["workflow", "migrate", "withdrawal", "--to", "2"];
     let verdicts = host.done(&[&migrate[..], &["--dry-run"]].concat()).remove(0);
     assert_eq!(verdicts["messages"][0]["msg_id"], json!(waits));
     assert_eq!(verdicts["messages"][0]["moves"], true, "{verdicts}");
     let _ = host.done(&[&migrate[..], &["--reason", "longer waits"]].concat());
-    let _ = host.done(&["workflow", "remove", "withdrawal", "2"]);
+    let _ = host.done(&["workflow", "remove", "withdrawal", "1"]);
     let (_, history) = host.ask("GET", &format!("/v1/messages/{waits}/history"), "").unwrap();
     let last = history["records"].as_array().unwrap().last().unwrap().clone();
     assert_eq!(

@@ -7,9 +7,12 @@
 
 mod ceiling;
 mod engine;
+mod guest;
 mod http;
+mod machine;
 mod open;
 mod pipeline;
+mod shapes;
 mod stages;
 
 use anyhow::{Context as _, Result};
@@ -26,26 +29,39 @@ const OPEN: usize = 100_000;
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let first = arguments.next().context("usage: bench FILE | bench --open FOLDER")?;
-    if first == "--open" {
-        return open::measure(arguments.next().context("no folder")?.as_ref()).await;
+    let usage = "usage: bench FILE | --open FOLDER | --load | --calls | --shapes";
+    let first = arguments.next().context(usage)?;
+    match first.as_str() {
+        "--open" => return open::measure(arguments.next().context("no folder")?.as_ref()).await,
+        // Parts, for a profiler.
+        "--load" => return pipeline(&[(64, 12_000)]).await.map(drop),
+        "--calls" => return stages::measure().await.map(drop),
+        "--shapes" => return shapes::run_all().await,
+        _ => {}
     }
-    let stages = stages::measure().await?;
-    println!("\nstage                              µs");
+    let (mut stages, calls) = stages::measure().await?;
+    machine::measure(&mut stages).await?;
+    println!("\nstage                                 µs");
     for (name, micros) in &stages {
-        println!("{name:<30} {micros:>7.1}");
+        println!("{name:<30} {micros:>9.2}");
     }
-    let pipeline = pipeline().await?;
+    let pipeline = pipeline(&LOADS).await?;
+    let alone = engine::drain(TempDir::new()?.path(), 4_000, 256).await;
+    println!("engine and store alone, 256 in flight: {alone:.0} transitions/s");
+    let pipeline = json!({"loads": pipeline, "engine_alone_transitions_per_second": alone});
+    let shapes = shapes::measure()?;
     let open = open::prepare_and_measure(OPEN).await?;
     println!("\n{OPEN} open messages: {open}");
     let stages: Vec<Value> = stages.iter().map(|(n, us)| json!({"stage": n, "us": us})).collect();
-    let all = json!({"stages": stages, "pipeline": pipeline, "open": open});
+    let all = json!({
+        "stages": stages, "guest_calls": calls, "pipeline": pipeline, "shapes": shapes, "open": open,
+    });
     std::fs::write(&first, serde_json::to_string_pretty(&all)?)?;
     println!("\nwritten to {first}");
     Ok(())
 }
 
-async fn pipeline() -> Result<Value> {
+async fn pipeline(loads: &[(usize, usize)]) -> Result<Value> {
     let folder = TempDir::new()?;
     let host = Host::start(folder.path());
     host.deploy();
@@ -53,7 +69,7 @@ async fn pipeline() -> Result<Value> {
         "\nin flight  messages/s  transitions/s   p50 ms   p99 ms  ceiling/s  ratio  host µs/transition"
     );
     let mut rows = Vec::new();
-    for (in_flight, messages) in LOADS {
+    for &(in_flight, messages) in loads {
         let measured = pipeline::run(&host, messages, in_flight).await?;
         let bytes = pipeline::bytes_per_record(&host)?;
         let ceiling = ceiling::records_per_second(folder.path(), bytes, in_flight)?;
@@ -79,7 +95,5 @@ async fn pipeline() -> Result<Value> {
         }
         rows.push(row);
     }
-    let threads = engine::drain(TempDir::new()?.path(), 4_000, 256).await;
-    println!("engine and store alone, 256 in flight: {threads:.0} transitions/s");
-    Ok(json!({"loads": rows, "engine_alone_transitions_per_second": threads}))
+    Ok(rows.into())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use surety_core::bundle::Bundle;
 use surety_core::crypto::{PrivateKey, Signature, eip191_hash, recover};
 use surety_core::effect::Closed;
@@ -18,32 +19,37 @@ use surety_core::workflow::Workflow;
 use surety_sandbox::{Limits, Sandbox};
 use surety_store::Memory;
 use surety_tests::clock::VirtualClock;
-use surety_tests::host::{ACTIONS, guests, repository, sign, withdrawal};
+use surety_tests::host::{MODULES, guests, repository, sign, withdrawal};
 use surety_tests::rig::{HOST_KEY, Rig, client_key};
 use tempfile::TempDir;
 
+use crate::guest::{self, Called};
+
 /// Runs of one measurement, and measurements of which the median counts.
 const RUNS: u32 = 300;
-const MEASUREMENTS: usize = 7;
+pub const MEASUREMENTS: usize = 7;
 
-type Stages = Vec<(String, f64)>;
+pub type Stages = Vec<(String, f64)>;
 
-/// Microseconds of each stage.
-pub async fn measure() -> Result<Stages> {
+/// Microseconds of each stage, and what guests' calls come to.
+pub async fn measure() -> Result<(Stages, Value)> {
     let mut stages = Stages::new();
     let workflow = withdrawal_workflow()?;
     let loaded = admitted(&workflow, &mut stages).await?;
     let folder = TempDir::new()?;
     let sandbox = sandbox(&folder.path().join("compiled"))?;
-    let closed = walk(&sandbox, &workflow, loaded, &mut stages).await?;
+    let mut calls = Vec::new();
+    let closed = walk(&sandbox, &workflow, loaded, &mut stages, &mut calls).await?;
     let key: PrivateKey = HOST_KEY.parse()?;
     time("bundle: sign, encode, pack", &mut stages, || {
         black_box(Bundle::close(&closed, &key).pack());
     });
-    Ok(stages)
+    let calls = tokio::task::block_in_place(|| guest::measure(&sandbox, &calls))?;
+    Ok((stages, calls))
 }
 
-fn time(name: &str, stages: &mut Stages, mut run: impl FnMut()) {
+/// Adds the median of what a run takes.
+pub fn time(name: &str, stages: &mut Stages, mut run: impl FnMut()) {
     let mut measured: Vec<f64> = (0..MEASUREMENTS)
         .map(|_| {
             let started = Instant::now();
@@ -55,10 +61,12 @@ fn time(name: &str, stages: &mut Stages, mut run: impl FnMut()) {
     stages.push((name.to_owned(), measured[MEASUREMENTS / 2]));
 }
 
+/// Without its validator, which the rig's scripted actions do not have.
 fn withdrawal_workflow() -> Result<Workflow> {
     let read = |path: &str| std::fs::read_to_string(repository(path));
     let mut file: serde_json::Value = serde_json::from_str(&read("workflows/withdrawal.json")?)?;
     file["schema"] = serde_json::from_str(&read("schemas/withdrawal.schema.json")?)?;
+    file["validators"] = serde_json::json!([]);
     Ok(Workflow::parse(&file.to_string())?)
 }
 
@@ -106,11 +114,11 @@ async fn admitted(workflow: &Workflow, stages: &mut Stages) -> Result<Loaded> {
 
 fn sandbox(folder: &std::path::Path) -> Result<Sandbox> {
     let sandbox = Sandbox::new(Limits::default(), folder)?;
-    for action in ACTIONS {
-        let component = std::fs::read(guests().join(format!("{action}.wasm")))?;
-        let settings = repository(&format!("actions/{action}/settings.demo.json"));
+    for module in MODULES {
+        let component = std::fs::read(guests().join(format!("{module}.wasm")))?;
+        let settings = repository(&format!("actions/{module}/settings.demo.json"));
         let deployment = Deployment {
-            name: action.parse()?,
+            name: module.parse()?,
             version: "1.0.0".parse()?,
             digest: Digest::of(&component),
             settings: std::fs::read_to_string(settings)?.into(),
@@ -127,6 +135,7 @@ async fn walk(
     workflow: &Workflow,
     mut loaded: Loaded,
     stages: &mut Stages,
+    calls: &mut Vec<Called>,
 ) -> Result<Loaded> {
     let now = VirtualClock::default().now();
     while let Some(Decision::Run(invoke)) = machine::decide(workflow, &loaded.head, loaded.head.due)
@@ -149,6 +158,7 @@ async fn walk(
             black_box(turn.step(&ran, now));
         });
         let step = turn.step(&ran, now);
+        calls.push(Called { call: machine::call(&loaded), module: Arc::clone(&module) });
         loaded = step.loaded;
     }
     Ok(loaded)

@@ -14,8 +14,13 @@ use crate::rig::{CLIENT_KEY, client_key};
 /// How long a host may take to start or stop before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The actions of the withdrawal workflow, in its order.
-pub const ACTIONS: [&str; 4] = ["screen", "quote", "settle", "notify"];
+/// The modules of the withdrawal workflow, in its order.
+pub const MODULES: [&str; 7] =
+    ["policy", "screen", "quote", "reserve", "settle", "release", "notify"];
+
+/// The states of a withdrawal that is small and goes well.
+pub const WAY: [&str; 7] =
+    ["received", "screened", "quoted", "approved", "reserved", "settled", "notified"];
 
 /// A running host.
 pub struct Host {
@@ -143,9 +148,9 @@ impl Host {
     /// # Panics
     /// When something is refused.
     pub fn deploy(&self) {
-        for action in ACTIONS {
-            let component = guests().join(format!("{action}.wasm"));
-            let settings = repository(&format!("actions/{action}/settings.demo.json"));
+        for module in MODULES {
+            let component = guests().join(format!("{module}.wasm"));
+            let settings = repository(&format!("actions/{module}/settings.demo.json"));
             let (component, settings) = (path(&component), path(&settings));
             let _ = self.done(&["action", "push", &component, "--settings", &settings]);
         }

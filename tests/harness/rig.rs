@@ -1,6 +1,6 @@
 //! A host without its faces: stores, intake, controller, and a client with a key.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -31,6 +31,11 @@ pub const BOARD_KEYS: [&str; 3] = [
     "0x47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a",
 ];
 
+/// Compiled once: the crash tests put hundreds of hosts together.
+static SCRIPTED: LazyLock<Arc<Workflow>> = LazyLock::new(|| {
+    Arc::new(Workflow::parse(&workflow(1)).expect("the scripted workflow parses"))
+});
+
 /// How long a ticket may take that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -58,8 +63,7 @@ impl Rig {
     #[must_use]
     pub fn new(stores: Stores, clock: &Arc<VirtualClock>, actions: &Arc<Scripted>) -> Self {
         let workflows = Arc::new(Workflows::default());
-        let text = workflow(1);
-        workflows.add(Arc::new(Workflow::parse(&text).expect("the scripted workflow parses")));
+        workflows.add(Arc::clone(&SCRIPTED));
         let key: Arc<PrivateKey> = Arc::new(HOST_KEY.parse().expect("a key"));
         let time: Arc<dyn Clock> = Arc::clone(clock) as _;
         let intake = Intake {

@@ -53,10 +53,11 @@ pub(crate) fn run() -> Result<()> {
 /// Builds every action in `actions/` into `<target>/guests/<name>.wasm`.
 pub(crate) fn build_all() -> Result<Vec<Built>> {
     let workspace = root().join("actions");
-    let cores = compile(&workspace)?;
+    let actions = actions(&workspace)?;
+    let cores = compile(&actions)?;
     let folder = target_dir()?.join("guests");
     fs::create_dir_all(&folder)?;
-    actions(&workspace)?
+    actions
         .iter()
         .map(|action| {
             package(action, &cores, &folder)
@@ -65,8 +66,8 @@ pub(crate) fn build_all() -> Result<Vec<Built>> {
         .collect()
 }
 
-/// Compiles the workspace; gives the folder with the core modules.
-fn compile(workspace: &Path) -> Result<PathBuf> {
+/// Compiles the actions; gives the folder with the core modules.
+fn compile(actions: &[Action]) -> Result<PathBuf> {
     let build = guest_std::build_dir()?;
     let mut flags = vec![
         // Panic messages carry file names: without the remaps a guest's digest
@@ -77,16 +78,21 @@ fn compile(workspace: &Path) -> Result<PathBuf> {
     if let Some(sysroot) = guest_std::sysroot()? {
         flags.push(format!("--sysroot={}", sysroot.display()));
     }
-    run_command(
-        cargo()
-            .args(["build", "--quiet", "--release", "--locked", "--target", TARGET])
-            .arg("--manifest-path")
-            .arg(workspace.join("Cargo.toml"))
-            .arg("--target-dir")
-            .arg(&build)
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")),
-        "build the actions",
-    )?;
+    let flags = flags.join("\u{1f}");
+    for Action { name, folder, .. } in actions {
+        // Each by itself: built together they would share the SDK's features, and
+        // each would carry what only another exports.
+        run_command(
+            cargo()
+                .args(["build", "--quiet", "--release", "--locked", "--target", TARGET])
+                .arg("--manifest-path")
+                .arg(folder.join("Cargo.toml"))
+                .arg("--target-dir")
+                .arg(&build)
+                .env("CARGO_ENCODED_RUSTFLAGS", &flags),
+            &format!("build the action {name:?}"),
+        )?;
+    }
     Ok(build.join(TARGET).join("release"))
 }
 

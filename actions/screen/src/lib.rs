@@ -37,6 +37,10 @@ pub struct Settings {
     limits: BTreeMap<String, Limits>,
     /// The limits of everyone else, and of assets that a client's do not name.
     default_limits: Limits,
+    /// Above which amounts a withdrawal is held for a moment, and above which it
+    /// needs approval. An asset that is not named always is, and always does.
+    hold_above: Limits,
+    approval_above: Limits,
 }
 
 /// What is known about a withdrawal that passed.
@@ -46,6 +50,9 @@ struct Screening {
     to: String,
     /// The limit that it stayed within.
     limit: Amount,
+    /// What the workflow compares the amount with.
+    hold_above: Amount,
+    approval_above: Amount,
 }
 
 #[derive(Serialize)]
@@ -68,12 +75,17 @@ fn screen(call: &Call<Payload, Unused, Settings>) -> Result<Screening, Refusal> 
     let amount = amount_of(payload)?;
     check_fees(payload)?;
     let to = recipient(payload, &call.settings.deny)?;
-    let limit = limit(&call.settings, &call.message.client_id, &payload.asset)?;
+    let settings = &call.settings;
+    let limit = limit(settings, &call.message.client_id, &payload.asset)?;
     if amount > limit {
         let reason = format!("{amount} {} is above the limit of {limit}", payload.asset);
         return Err(Refusal::new("over_limit", reason));
     }
-    Ok(Screening { to, limit })
+    let of_asset =
+        |limits: &Limits| limits.get(&payload.asset).copied().unwrap_or(Amount::ZERO);
+    let hold_above = of_asset(&settings.hold_above);
+    let approval_above = of_asset(&settings.approval_above);
+    Ok(Screening { to, limit, hold_above, approval_above })
 }
 
 fn amount_of(payload: &Payload) -> Result<Amount, Refusal> {
@@ -135,7 +147,9 @@ mod tests {
     const SETTINGS: &str = r#"{
         "deny": ["0xDE709F2102306220921060314715629080E2FB77"],
         "limits": { "acme": { "ETH": "100" } },
-        "default_limits": { "ETH": "10", "USDC": "1000" }
+        "default_limits": { "ETH": "10", "USDC": "1000" },
+        "hold_above": { "ETH": "3" },
+        "approval_above": { "ETH": "5" }
     }"#;
 
     fn outcome(client_id: &str, asset: &str, amount: &str, to: &str) -> Advance {
@@ -150,13 +164,17 @@ mod tests {
 
     #[test]
     fn a_withdrawal_within_its_limit_is_screened() {
-        // Own limit, default limit, and the default one for an asset that the own ones omit.
-        for (client_id, asset, amount) in
-            [("acme", "ETH", "100"), ("bob", "ETH", "10"), ("acme", "USDC", "1000")]
-        {
+        // Own limit, default limit, and the default one for an asset that the own ones
+        // omit; that one is always held, and always needs approval.
+        for (client_id, asset, amount, hold_above, approval_above) in [
+            ("acme", "ETH", "100", 3, 5),
+            ("bob", "ETH", "10", 3, 5),
+            ("acme", "USDC", "1000", 0, 0),
+        ] {
             let advance = outcome(client_id, asset, amount, TO);
             assert_eq!(advance.state, "screened", "{advance:?}");
-            let patch = format!(r#"{{"screening":{{"to":"{TO}","limit":"{amount}"}}}}"#);
+            let above = format!(r#""hold_above":"{hold_above}","approval_above":"{approval_above}""#);
+            let patch = format!(r#"{{"screening":{{"to":"{TO}","limit":"{amount}",{above}}}}}"#);
             assert_eq!(advance.ext_patch, patch);
         }
     }

@@ -1,9 +1,10 @@
-//! The unsigned transaction of a withdrawal: `quoted` → `settled`.
+//! The unsigned transaction of a withdrawal: `reserved` → `settled`.
 //!
 //! It pays what `quote` left to the address that `screen` saw, as an EIP-1559
 //! transaction: of the chain's own coin, or of an ERC-20 token where the
 //! settings name a contract. Whoever holds the key signs `signing_hash`; no key
-//! comes near this action.
+//! comes near this action. An offer that the chain does not take fails for good,
+//! and the workflow gives back what was reserved.
 
 mod transaction;
 
@@ -35,6 +36,8 @@ pub struct Settings {
 struct Asset {
     chain_id: u64,
     gas_limit: u64,
+    /// The least max_fee_per_gas that the chain takes; none is 0.
+    max_fee_per_gas_min: Option<Amount>,
     /// The ERC-20 contract; none for the chain's own coin.
     contract: Option<Address>,
 }
@@ -81,6 +84,11 @@ pub fn run(call: Call<Payload, Ext, Settings>) -> Result<Advance, Failure> {
     let asset = (call.settings.assets.get(&payload.asset)).ok_or_else(|| {
         Failure::permanent(format!("the settings have no asset {}", payload.asset))
     })?;
+    let (offer, least) = (payload.max_fee_per_gas, asset.max_fee_per_gas_min.unwrap_or_default());
+    if offer < least {
+        let reason = format!("the chain takes no max_fee_per_gas of {offer}, only {least} and more");
+        return Err(Failure::permanent(reason));
+    }
     let (recipient, net) = (call.ext.screening.to, call.ext.quote.net);
     let (to, value, data) = match asset.contract {
         None => (recipient, net, Vec::new()),

@@ -52,7 +52,7 @@ fn transactions_are_those_of_eth_account_and_ethers() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn what_is_missing_or_too_little_is_named() {
     let payload = r#"{"asset": "ETH", "nonce": 0,
         "max_fee_per_gas": "2", "max_priority_fee_per_gas": "1"}"#;
     let ext = r#"{"screening": {"to": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"},
@@ -61,6 +61,11 @@ fn what_is_missing_is_named() {
         (ext, r#"{"assets": {}}"#, "no asset ETH"),
         (r#"{"quote": {"net": "1"}}"#, r#"{"assets": {}}"#, "screening"),
         (ext, r#"{"assets": {"ETH": {"chain_id": 1}}}"#, "assets.ETH"),
+        (
+            ext,
+            r#"{"assets": {"ETH": {"chain_id": 1, "gas_limit": 1, "max_fee_per_gas_min": "3"}}}"#,
+            "no max_fee_per_gas of 2",
+        ),
     ];
     for (ext, settings, expected) in table {
         match testing::call(payload, ext, settings).and_then(run) {

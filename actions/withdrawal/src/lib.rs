@@ -2,8 +2,10 @@
 //! and the refusal of a withdrawal.
 //!
 //! ```text
-//! received ─screen▶ screened ─quote▶ quoted ─settle▶ settled ─notify▶ notified
-//!              └▶ rejected ◀─────┘
+//! received ─screen▶ screened ─quote▶ quoted ─▶ (held, awaiting approval) ─▶ approved
+//!
+//! approved ─reserve▶ reserved ─settle▶ settled ─notify▶ notified
+//!                       └─ for good ─▶ unsettled ─release▶ released
 //! ```
 
 mod address;

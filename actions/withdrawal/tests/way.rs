@@ -36,7 +36,8 @@ fn payload() -> Value {
     })
 }
 
-/// Walks the workflow with one payload; gives the states and Msg_Ext.
+/// Walks the workflow with one payload; gives the states and Msg_Ext. Where a guard
+/// chooses, it is approved at once: guards are the host's.
 fn walk(payload: &Value) -> (Vec<String>, Value) {
     let workflow = read("workflows/withdrawal.json");
     let states = &workflow["states"];
@@ -44,41 +45,58 @@ fn walk(payload: &Value) -> (Vec<String>, Value) {
     let mut ext = json!({});
     loop {
         let state = &states[way.last().unwrap()];
+        if let Some(branches) = state["choose"].as_array() {
+            assert_eq!(branches.last().unwrap()["target"], "approved");
+            way.push("approved".to_owned());
+            continue;
+        }
         let Some(invoke) = state["invoke"].as_str() else {
             assert_eq!(state["final"], true);
             return (way, ext);
         };
         let name = invoke.strip_suffix("@^1").unwrap();
-        let advance = step(name, payload, &ext);
+        let advance = match step(name, payload, &ext) {
+            Ok(advance) => advance,
+            Err(Failure::Permanent(_)) => {
+                way.push(state["on_failure"]["permanent"].as_str().unwrap().to_owned());
+                continue;
+            }
+            Err(failure) => panic!("{name}: {failure:?}"),
+        };
         let targets = state["targets"].as_array().unwrap();
         assert!(targets.contains(&json!(advance.state)), "{name} returned {}", advance.state);
-        // The members are disjoint and never removed, so a merge is an extend.
+        // The members are disjoint and each is whole, so a merge is an extend, and
+        // null removes.
         let patch: Value = serde_json::from_str(&advance.ext_patch).unwrap();
-        (ext.as_object_mut().unwrap()).extend(patch.as_object().unwrap().clone());
+        let ext = ext.as_object_mut().unwrap();
+        ext.extend(patch.as_object().unwrap().clone());
+        ext.retain(|_, member| !member.is_null());
         way.push(advance.state);
     }
 }
 
 /// Runs one action and holds it to its manifest.
-fn step(name: &str, payload: &Value, ext: &Value) -> Advance {
+fn step(name: &str, payload: &Value, ext: &Value) -> Result<Advance, Failure> {
     let manifest = read(&format!("actions/{name}/manifest.json"));
     let settings = read(&format!("actions/{name}/settings.demo.json"));
     assert_valid(&manifest["settings"], &settings, &format!("the settings of {name}"));
     assert_valid(&manifest["reads"], ext, &format!("what {name} reads"));
     let texts = [payload.to_string(), ext.to_string(), settings.to_string()];
-    let advance = run(name, &texts).unwrap_or_else(|failure| panic!("{name}: {failure:?}"));
+    let advance = run(name, &texts)?;
     let patch = serde_json::from_str(&advance.ext_patch).unwrap();
     let writes = &manifest["returns"][&advance.state];
     assert!(writes.is_object(), "{name} returned {}", advance.state);
     assert_valid(writes, &patch, &format!("what {name} writes"));
-    advance
+    Ok(advance)
 }
 
 fn run(name: &str, [payload, ext, settings]: &[String; 3]) -> Result<Advance, Failure> {
     match name {
         "screen" => screen::run(testing::call(payload, ext, settings)?),
         "quote" => quote::run(testing::call(payload, ext, settings)?),
+        "reserve" => reserve::run(testing::call(payload, ext, settings)?),
         "settle" => settle::run(testing::call(payload, ext, settings)?),
+        "release" => release::run(testing::call(payload, ext, settings)?),
         "notify" => notify::run(testing::call(payload, ext, settings)?),
         _ => panic!("the workflow invokes {name:?}"),
     }
@@ -87,8 +105,10 @@ fn run(name: &str, [payload, ext, settings]: &[String; 3]) -> Result<Advance, Fa
 #[test]
 fn a_good_withdrawal_ends_notified() {
     let (way, ext) = walk(&payload());
-    assert_eq!(way, ["received", "screened", "quoted", "settled", "notified"]);
+    let all = ["received", "screened", "quoted", "approved", "reserved", "settled", "notified"];
+    assert_eq!(way, all);
     assert_eq!(ext["quote"]["fee"], "2500000000000000");
+    assert_eq!(ext["reservation"]["gas"], "630000000000000");
     assert_eq!(ext["settlement"]["value"], ext["quote"]["net"]);
 }
 
@@ -112,6 +132,17 @@ fn a_denied_and_a_worthless_withdrawal_end_rejected() {
     let mut worthless = payload();
     worthless["amount"] = json!("1");
     assert_eq!(walk(&worthless).0, ["received", "screened", "rejected"]);
+}
+
+#[test]
+fn what_cannot_be_settled_is_released() {
+    let mut payload = payload();
+    payload["max_fee_per_gas"] = json!("1");
+    payload["max_priority_fee_per_gas"] = json!("1");
+    let (way, ext) = walk(&payload);
+    assert_eq!(way[4..], ["reserved", "unsettled", "released"]);
+    assert_eq!(ext.get("reservation"), None);
+    assert_eq!(ext["release"]["gas"], "21000");
 }
 
 #[test]
@@ -156,7 +187,7 @@ fn the_schema_is_about_the_whole_message() {
 #[test]
 fn manifests_and_workflow_fit_their_schemas() {
     let manifest = read("schemas/manifest.schema.json");
-    for name in ["screen", "quote", "settle", "notify"] {
+    for name in ["policy", "screen", "quote", "reserve", "settle", "release", "notify"] {
         assert_valid(&manifest, &read(&format!("actions/{name}/manifest.json")), name);
     }
     let workflow = read("schemas/workflow.schema.json");

@@ -3,6 +3,8 @@
 
 use std::sync::LazyLock;
 
+use serde_json::Value;
+
 use crate::schema::Schema;
 
 macro_rules! schema {
@@ -11,13 +13,22 @@ macro_rules! schema {
         #[must_use]
         pub fn $name() -> &'static Schema {
             static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-                let text = include_str!(concat!("../../../schemas/", $file));
-                let value = serde_json::from_str(text).expect("a schema of this build is JSON");
+                let value = parse(include_str!(concat!("../../../schemas/", $file)));
                 Schema::compile(&value).expect("a schema of this build compiles")
             });
             &SCHEMA
         }
     };
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).expect("a schema of this build is JSON")
+}
+
+/// The schema of [`signal`] itself, for the typed data of signals.
+#[must_use]
+pub fn signal_json() -> Value {
+    parse(include_str!("../../../schemas/signal.schema.json"))
 }
 
 schema!(

@@ -7,9 +7,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use surety_core::check::{CheckFinding, Rule, check, refuse};
-use surety_core::module::{Manifest, Module};
-use surety_core::types::Digest;
-use surety_core::workflow::{ModuleSpec, Workflow};
+use surety_core::module::Manifest;
+use surety_core::workflow::Workflow;
+
+#[allow(unreachable_pub, reason = "shared with the benchmark")]
+#[path = "../../../tests/harness/corpus.rs"]
+mod corpus;
+
+use corpus::{checked, find, two_hundred_states};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -18,33 +23,6 @@ fn root() -> PathBuf {
 fn read(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-/// A workflow with its modules, as the corpus has them.
-fn checked(case: &Value) -> Vec<CheckFinding> {
-    let workflow = Workflow::parse(&case["workflow"].to_string());
-    let workflow = workflow.unwrap_or_else(|e| panic!("{e}"));
-    let modules: Vec<_> = case["modules"].as_object().unwrap().iter().map(manifest).collect();
-    check(&workflow, &|spec| find(&modules, spec))
-}
-
-fn manifest((name, module): (&String, &Value)) -> Arc<Manifest> {
-    let mut module = module.clone();
-    module["name"] = json!(name);
-    if module["world"].is_null() {
-        module["world"] = json!("surety:action/action@1.0.0");
-    }
-    module["settings"] = json!(true);
-    let manifest = Manifest::parse(module.to_string().as_bytes());
-    let manifest = manifest.unwrap_or_else(|e| panic!("{name}: {e}"));
-    // Its schemas compile.
-    let module = Module::new(manifest, Digest::of(name.as_bytes()), "{}");
-    module.unwrap_or_else(|e| panic!("{name}: {e}")).manifest
-}
-
-fn find(modules: &[Arc<Manifest>], spec: &ModuleSpec) -> Option<Arc<Manifest>> {
-    let digest = |m: &Manifest| Digest::of(m.name.as_str().as_bytes());
-    modules.iter().find(|m| spec.admits(&m.name, &m.version, digest(m))).cloned()
 }
 
 fn valid() -> BTreeMap<String, Value> {
@@ -73,16 +51,42 @@ fn valid_workflows_hold() {
 fn the_withdrawal_holds() {
     let mut workflow = read(&root().join("workflows/withdrawal.json"));
     workflow["schema"] = read(&root().join("schemas/withdrawal.schema.json"));
-    let modules: BTreeMap<_, _> = ["screen", "quote", "settle", "notify"]
-        .map(|name| (name, read(&root().join(format!("actions/{name}/manifest.json")))))
+    let modules: Vec<_> = ["policy", "screen", "quote", "reserve", "settle", "release", "notify"]
+        .map(|name| read(&root().join(format!("actions/{name}/manifest.json"))).to_string())
+        .map(|manifest| Arc::new(Manifest::parse(manifest.as_bytes()).unwrap()))
         .into();
-    let modules: Vec<_> = modules
-        .values()
-        .map(|module| Arc::new(Manifest::parse(module.to_string().as_bytes()).unwrap()))
-        .collect();
     let workflow = Workflow::parse(&workflow.to_string()).unwrap();
     let findings = check(&workflow, &|spec| find(&modules, spec));
     assert!(findings.is_empty(), "{}", shown(&findings));
+}
+
+/// What docs/workflows.md shows is a whole file of docs/examples, in which nothing
+/// is found with actions that promise what the document says of them.
+#[test]
+fn the_examples_of_the_documentation_hold() {
+    let text = |path: &str| std::fs::read_to_string(root().join("docs").join(path)).unwrap();
+    let manifests = read(&root().join("tests/workflows/examples.json"));
+    let mut shown = BTreeSet::new();
+    let document = text("workflows.md");
+    // Every second part is within fences.
+    for block in document.split("\n```").skip(1).step_by(2) {
+        let (marks, block) = block.split_once('\n').unwrap();
+        let Some(marks) = marks.strip_prefix("json") else { continue };
+        let path = marks.strip_prefix(" workflow ").unwrap_or_else(|| {
+            panic!("JSON that is not marked as the workflow of a file is not checked:\n{block}")
+        });
+        assert_eq!(format!("{block}\n"), text(path), "{path} is not what is shown");
+        let name = path.strip_prefix("examples/").and_then(|name| name.strip_suffix(".json"));
+        let name = name.unwrap_or_else(|| panic!("{path} is no example"));
+        let workflow: Value = serde_json::from_str(block).unwrap();
+        let findings = checked(&json!({"workflow": workflow, "modules": manifests[name]}));
+        assert!(findings.is_empty(), "{name}:\n{}", self::shown(&findings));
+        assert!(shown.insert(format!("{name}.json")), "{name} is shown twice");
+    }
+    let files = std::fs::read_dir(root().join("docs/examples")).unwrap();
+    let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert_eq!(shown, files.collect::<BTreeSet<_>>(), "each example is shown");
+    assert_eq!(shown.len(), manifests.as_object().unwrap().len());
 }
 
 /// Puts values into a JSON text, the parents first.
@@ -147,36 +151,9 @@ fn every_fault_is_found_and_named() {
     assert_eq!(rules.len(), 11, "the corpus has each rule: {rules:?}");
 }
 
-/// A message is worked on in 100 states, with a choice behind each that may lead
-/// back or on; every action reads what the ones before it wrote.
-fn long() -> Value {
-    const STAGES: usize = 100;
-    let mut states =
-        json!({"failed": {"parked": true, "redrive": ["s0", "s50"]}, "end": {"final": true}});
-    let mut modules = json!({});
-    for i in 0..STAGES {
-        let next = if i + 1 < STAGES { format!("s{}", i + 1) } else { "end".to_owned() };
-        let back = format!("s{}", i.saturating_sub(9));
-        states[format!("s{i}")] = json!({"invoke": format!("m{i}@^1"), "targets": [format!("c{i}")], "on_failure": "failed"});
-        states[format!("c{i}")] =
-            json!({"choose": [{"guard": "now > 0", "target": back}, {"target": next}]});
-        let hex = json!({"type": "string", "pattern": "^0x[0-9a-f]{1,64}$"});
-        let part = json!({"type": "object", "required": ["id", "amount"], "additionalProperties": false,
-            "properties": {"id": hex, "amount": {"type": "integer", "minimum": 1}, "note": {"type": "string"}}});
-        let members: Value = (0..i.min(50)).map(|i| (format!("p{i}"), part.clone())).collect();
-        let required: Vec<_> = members.as_object().unwrap().keys().collect();
-        modules[format!("m{i}")] = json!({"version": "1.0.0",
-            "reads": {"type": "object", "required": required, "properties": members},
-            "returns": {format!("c{i}"): {"type": "object", "required": [format!("p{i}")],
-                "additionalProperties": false, "properties": {format!("p{i}"): part}}}});
-    }
-    json!({"modules": modules, "workflow": {
-        "msg_type": "long", "version": 1, "initial": "s0", "schema": {"type": "object"}, "states": states}})
-}
-
 #[test]
 fn two_hundred_states_are_proven() {
-    let mut case = long();
+    let mut case = two_hundred_states();
     let findings = checked(&case);
     // Redriven to the middle, a message has not all of what is read there.
     assert!(!findings.is_empty());

@@ -15,30 +15,18 @@ use surety_core::module::{Manifest, Module};
 use surety_core::types::{Digest, MsgState};
 use surety_core::workflow::{By, Invoke, Kind, Workflow};
 
-/// How many workflows are made, and how often each is walked.
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the whole engine")]
+#[path = "../../../tests/harness/random.rs"]
+mod random;
+
+use random::{Chance, states};
+
+/// How many workflows are made, with how many actions, and how often each is
+/// walked.
 const WORKFLOWS: u64 = 800;
+const ACTIONS: usize = 5;
 const WALKS: usize = 24;
 const STEPS_MAX: usize = 14;
-
-/// xorshift64*; the same numbers in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % n
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len())]
-    }
-}
 
 /// A schema of scalars.
 fn scalar(chance: &mut Chance) -> Value {
@@ -130,31 +118,20 @@ struct Case {
     modules: BTreeMap<String, Arc<Module>>,
 }
 
-/// States `s0` to `s4` with an action each, a choice, a parked and a final state.
+/// Random states with five actions, and what those read and write.
 fn case(chance: &mut Chance) -> Case {
-    let names = ["s0", "s1", "s2", "s3", "s4", "pick", "parked", "end"];
-    let mut states = json!({"end": {"final": true}, "parked": {"parked": true}});
-    if chance.one_in(3) {
-        states["parked"]["redrive"] = json!([chance.of(&names[..6])]);
-    }
-    states["pick"] = json!({"choose": [
-        {"guard": "now > 0", "target": chance.of(&names)},
-        {"target": chance.of(&names[..5])},
-    ]});
+    let states = states(chance, ACTIONS, &mut |_, _| "now > 0".to_owned());
     let mut written = Vec::new();
     let mut returns = Vec::new();
-    for i in 0..5 {
-        let mut targets = Map::new();
-        for _ in 0..=chance.below(2) {
+    for i in 0..ACTIONS {
+        let mut patches = Map::new();
+        for target in states[&format!("s{i}")]["targets"].as_array().unwrap() {
             let closed = !chance.one_in(12);
             let patch = object(chance, &["a", "b", "c"], 2, closed);
             written.push(patch.clone());
-            targets.insert((*chance.of(&names[i.min(3) + 1..])).to_owned(), patch);
+            patches.insert(target.as_str().unwrap().to_owned(), patch);
         }
-        let failure = if chance.one_in(3) { *chance.of(&names[5..]) } else { "parked" };
-        states[names[i]] = json!({"invoke": format!("m{i}@*"), "on_failure": failure,
-            "targets": targets.keys().collect::<Vec<_>>()});
-        returns.push(targets);
+        returns.push(patches);
     }
     let workflow = json!({"msg_type": "random", "version": 1, "initial": "s0",
         "schema": {"type": "object"}, "states": states});
@@ -309,7 +286,7 @@ impl Case {
 fn what_is_proven_holds_in_every_run() {
     let (mut reached, mut proven, mut traced) = (0, 0, 0);
     for seed in 1..=WORKFLOWS {
-        let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut chance = Chance::new(seed);
         let case = case(&mut chance);
         let find = |spec: &surety_core::workflow::ModuleSpec| {
             Some(Arc::clone(&case.modules[spec.name.as_str()].manifest))

@@ -20,7 +20,7 @@ use crate::bindings::validator::ValidatorPre;
 use crate::bindings::validator::surety::action::validation::{Finding as Found, Submission};
 use crate::bindings::{Action, ActionPre, Failure as GuestFailure, surety::action::types};
 use crate::engine::{ENGINE, TICK_MS};
-use crate::guest::{Guest, TooManyCalls};
+use crate::guest::{Guest, GuestLog, TooManyCalls};
 use crate::inspect::Imports;
 use crate::limits::Limits;
 use crate::meter::HostMemory;
@@ -38,7 +38,18 @@ pub(crate) struct Compiled {
     /// Its name and version, for the log.
     label: Arc<str>,
     limits: Limits,
+    log: Option<Arc<dyn GuestLog>>,
     engine_name: Arc<str>,
+}
+
+/// A call that ended, and what its instance took.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// How it ended, and its fuel.
+    pub ran: Ran,
+    /// All memories and tables of the instance when it ended, in bytes. They never
+    /// shrink, so it is also the most that there was.
+    pub memory_bytes: usize,
 }
 
 /// A linked component, by what it implements.
@@ -58,6 +69,7 @@ impl Compiled {
         imports: Imports,
         label: Arc<str>,
         limits: Limits,
+        log: Option<Arc<dyn GuestLog>>,
     ) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(component.engine());
         // Both worlds import the same.
@@ -77,7 +89,7 @@ impl Compiled {
             }
         };
         let engine_name = format!("{} {}", ENGINE.0, ENGINE.1).into();
-        Ok(Self { pre, label, limits, engine_name })
+        Ok(Self { pre, label, limits, log, engine_name })
     }
 
     /// Runs one call of an action. A `Fault` is the host's own failure.
@@ -86,16 +98,17 @@ impl Compiled {
         module: &Module,
         call: &Call,
         outside: Arc<dyn Outside>,
-    ) -> Result<Ran, Fault> {
+    ) -> Result<Measured, Fault> {
+        let not_run = |kind, detail: &str| {
+            let ran = self.ran(Err(Failure::new(kind, detail)), 0);
+            Ok(Measured { ran, memory_bytes: 0 })
+        };
         let pre = match &self.pre {
             Pre::Action(pre) => pre,
-            Pre::Validator(_) => {
-                let failure = Failure::new(FailureKind::Missing, "the module is a validator");
-                return Ok(self.ran(Err(failure), 0));
-            }
+            Pre::Validator(_) => return not_run(FailureKind::Missing, "the module is a validator"),
             Pre::Denied(_) => {
                 let detail = "the policy grants the module none of the requests that it asks for";
-                return Ok(self.ran(Err(Failure::new(FailureKind::Denied, detail)), 0));
+                return not_run(FailureKind::Denied, detail);
             }
         };
         let wasi = Wasi::of(call, outside, self.limits);
@@ -120,7 +133,8 @@ impl Compiled {
         };
         let answer = self.end(ended, &store)?;
         let outcome = answer.and_then(|answer| answer.map(taken).map_err(reason));
-        Ok(self.ran(outcome, self.fuel(&store)))
+        let ran = self.ran(outcome, self.fuel(&store));
+        Ok(Measured { ran, memory_bytes: store.data().meter.used() })
     }
 
     /// Runs a validator on a message.
@@ -184,7 +198,7 @@ impl Compiled {
             Pre::Denied(engine) => engine,
         };
         let limits = self.limits;
-        let guest = Guest::new(&self.label, message.msg_id, limits, wasi);
+        let guest = Guest::new(&self.label, message.msg_id, limits, self.log.clone(), wasi);
         let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.meter);
         store.set_fuel(limits.fuel_max)?;

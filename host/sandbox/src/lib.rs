@@ -56,6 +56,8 @@ use crate::engine::Ticker;
 use crate::registry::Registry;
 
 pub use crate::cache::CacheError;
+pub use crate::call::Measured;
+pub use crate::guest::{GuestLine, GuestLog};
 pub use crate::inspect::{Imports, Inspected, inspect};
 pub use crate::limits::{LimitError, Limits};
 
@@ -97,6 +99,7 @@ pub struct Sandbox {
     policy: Policy,
     cache: Cache,
     registry: Registry,
+    log: Option<Arc<dyn GuestLog>>,
     /// A turn for each instance that the pool has room for.
     turns: Semaphore,
     _ticker: Ticker,
@@ -115,6 +118,7 @@ impl Sandbox {
             policy: Policy::default(),
             cache: Cache::open(cache_dir, &engine)?,
             registry: Registry::default(),
+            log: None,
             turns: Semaphore::new(limits.concurrency as usize),
             _ticker: Ticker::start(&engine).map_err(SandboxError::Ticker)?,
         })
@@ -124,6 +128,13 @@ impl Sandbox {
     #[must_use]
     pub fn under(self, policy: Policy) -> Self {
         Self { policy, ..self }
+    }
+
+    /// Hands what modules write to `log` as well; for modules that are prepared
+    /// from now on.
+    #[must_use]
+    pub fn log_to(self, log: Arc<dyn GuestLog>) -> Self {
+        Self { log: Some(log), ..self }
     }
 
     /// Reads a component, without compiling or running anything of it.
@@ -186,7 +197,8 @@ impl Sandbox {
             .of_world(module.manifest.world)
             .lowered(&module.manifest.limits)
             .lowered(&module.grant.limits);
-        Ok(Arc::new(Compiled::link(&component, module, imports, label.into(), limits)?))
+        let (label, log) = (label.into(), self.log.clone());
+        Ok(Arc::new(Compiled::link(&component, module, imports, label, limits, log)?))
     }
 
     /// All deployed modules, by name and version.
@@ -208,8 +220,7 @@ impl Actions for Sandbox {
         call: Call,
         outside: Arc<dyn Outside>,
     ) -> Result<Ran, Fault> {
-        let (compiled, _turn) = self.turn(module).await?;
-        compiled.run(module, &call, outside).await
+        Ok(self.measure(module, &call, outside).await?.ran)
     }
 
     async fn validate(
@@ -224,6 +235,20 @@ impl Actions for Sandbox {
 }
 
 impl Sandbox {
+    /// Runs one call of an action, as [`Actions::run`], and says what it took.
+    ///
+    /// # Errors
+    /// The host's own failures.
+    pub async fn measure(
+        &self,
+        module: &Module,
+        call: &Call,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Measured, Fault> {
+        let (compiled, _turn) = self.turn(module).await?;
+        compiled.run(module, call, outside).await
+    }
+
     /// What runs a module, with the leave to do so.
     async fn turn(&self, module: &Module) -> Result<(Arc<Compiled>, SemaphorePermit<'_>), Fault> {
         let compiled = self

@@ -15,8 +15,13 @@ use surety_core::module::Module;
 use surety_core::ports::Actions;
 
 /// The actions and the states that they lead to, on the way of a withdrawal.
-const WAY: [(&str, &str); 4] =
-    [("screen", "screened"), ("quote", "quoted"), ("settle", "settled"), ("notify", "notified")];
+const WAY: [(&str, &str); 5] = [
+    ("screen", "screened"),
+    ("quote", "quoted"),
+    ("reserve", "reserved"),
+    ("settle", "settled"),
+    ("notify", "notified"),
+];
 
 const MESSAGE: &str = r#"{"msg_id":"0190a0b0-c0d0-7000-8000-000000000001","msg_type":"withdrawal",
     "client_id":"acme","creation_date":"2026-01-02T03:04:05Z","payload":{"asset":"ETH",
@@ -56,8 +61,12 @@ async fn a_withdrawal_goes_its_way() {
     assert_eq!(states.collect::<Vec<_>>(), WAY.map(|(_, state)| state));
     let screened = Advance {
         state: "screened".to_owned(),
-        ext_patch: r#"{"screening":{"to":"TO","limit":"50000000000000000000"}}"#
-            .replace("TO", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),
+        ext_patch: concat!(
+            r#"{"screening":{"to":"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed","#,
+            r#""limit":"50000000000000000000","hold_above":"2000000000000000000","#,
+            r#""approval_above":"20000000000000000000"}}"#,
+        )
+        .to_owned(),
         note: None,
     };
     assert_eq!(way[0].2.outcome.as_ref().unwrap(), &screened);

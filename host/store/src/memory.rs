@@ -25,7 +25,8 @@ use crate::{Close, Stores};
 struct State {
     ids: BTreeMap<MsgId, Issued>,
     open: BTreeMap<MsgId, Loaded>,
-    tickets: HashMap<MsgId, (Seq, Time)>,
+    /// Until they are acknowledged: those of revisions that are past, too.
+    tickets: HashMap<(MsgId, Seq), Time>,
     archive: BTreeMap<MsgId, Vec<u8>>,
     reference: BTreeMap<MsgId, Projection>,
     clients: BTreeMap<ClientId, Arc<Client>>,
@@ -84,7 +85,7 @@ impl Memory {
     #[must_use]
     pub fn stores(&self, clock: Arc<dyn Clock>) -> Stores {
         let queue = Arc::new(Queue::new(clock));
-        for (&msg_id, &(seq, at)) in &self.lock().tickets {
+        for (&(msg_id, seq), &at) in &self.lock().tickets {
             queue.push(Ticket { msg_id, seq }, at, 0, None);
         }
         Stores::of(Arc::new(Backend { memory: self.clone(), queue }))
@@ -106,7 +107,7 @@ impl Backend {
     }
 
     fn feed(&self, state: &mut State, ticket: Ticket, at: Time) {
-        state.tickets.insert(ticket.msg_id, (ticket.seq, at));
+        state.tickets.insert((ticket.msg_id, ticket.seq), at);
         self.queue.push(ticket, at, 0, None);
     }
 
@@ -225,7 +226,7 @@ impl Guarantee for Backend {
             return Err(CommitError::Conflict(seq));
         }
         state.open.remove(&msg_id);
-        state.tickets.remove(&msg_id);
+        state.tickets.remove(&(msg_id, seq));
         state.archive.insert(msg_id, bundle);
         Ok(Settled::Truth)
     }
@@ -265,11 +266,8 @@ impl Feeder for Backend {
     }
 
     async fn acknowledge(&self, lease: Lease) -> Result<(), Fault> {
-        let mut state = self.state();
         let Ticket { msg_id, seq } = lease.ticket;
-        if state.tickets.get(&msg_id).is_some_and(|(ticketed, _)| *ticketed == seq) {
-            state.tickets.remove(&msg_id);
-        }
+        self.state().tickets.remove(&(msg_id, seq));
         Ok(())
     }
 

@@ -22,6 +22,8 @@ pub mod tokens;
 
 pub mod check;
 pub mod deploy;
+pub mod fixture;
+pub mod guest_logs;
 pub mod policy;
 pub mod serve;
 pub mod watch;

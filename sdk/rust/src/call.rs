@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::Failure;
+use crate::bindings::surety::action::types;
 use crate::place::path_at;
-use crate::{Failure, bindings};
 
 /// The type of a part of the call that an action does not look at.
 pub use serde::de::IgnoredAny as Unused;
@@ -61,7 +62,7 @@ where
 {
     /// Reads the raw call. What does not fit its type is a permanent failure
     /// that names the part and the place in it.
-    pub(crate) fn from_raw(raw: bindings::Call) -> Result<Self, Failure> {
+    pub(crate) fn from_raw(raw: types::Call) -> Result<Self, Failure> {
         Ok(Self {
             ext: parse("ext", &raw.ext)?,
             settings: parse("settings", &raw.settings)?,
@@ -76,7 +77,7 @@ where
 }
 
 impl<P: DeserializeOwned> Message<P> {
-    pub(crate) fn from_raw(raw: bindings::surety::action::types::Message) -> Result<Self, Failure> {
+    pub(crate) fn from_raw(raw: types::Message) -> Result<Self, Failure> {
         #[derive(Deserialize)]
         struct Text<P> {
             payload: P,

@@ -1,5 +1,8 @@
 //! Write an action for surety: one step in the life of a signed message; or a
-//! validator, which checks what is submitted: see [`validator!`].
+//! validator, which checks what is submitted: see `validator!`.
+//!
+//! A feature for each, so that a component carries nothing of the other: `action`,
+//! which is the default, and `validator`.
 //!
 //! An action is a function. It gets a [`Call`] (the message, where it stands,
 //! Msg_Ext, the settings of its deployment) and returns an [`Advance`] (the next
@@ -52,8 +55,12 @@
 //! re-executed. The world outside is reached with the feature `http`.
 
 mod call;
+mod fixture;
+#[cfg(any(target_family = "wasm", test))]
+mod heap;
 mod outcome;
 mod place;
+#[cfg(feature = "validator")]
 mod validator;
 
 #[cfg(feature = "http")]
@@ -63,35 +70,52 @@ pub mod testing;
 
 pub use call::{Call, Message, Unused};
 pub use outcome::{Advance, Failure};
+#[cfg(feature = "validator")]
 pub use validator::{Finding, Submission};
 
-/// The raw contract, generated from `wit/action-1.0.0`. For [`action!`].
+/// What both worlds share, generated from `wit/action-1.0.0`.
 #[doc(hidden)]
 #[allow(
     unsafe_code,
     missing_docs,
     unreachable_pub,
     clippy::all,
-    reason = "generated; the only unsafe code of the SDK"
+    reason = "generated; with its like below the only unsafe code of the SDK"
 )]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit/action-1.0.0",
+        // Imported by both anyway, so it adds nothing to a component.
+        inline: "package surety:sdk;
+            world common {
+                import surety:action/types@1.0.0;
+                import surety:action/log@1.0.0;
+            }",
+        generate_all,
+    });
+}
+
+/// The raw contract of actions. For [`action!`].
+#[cfg(feature = "action")]
+#[doc(hidden)]
+#[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+pub mod action_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit/action-1.0.0",
         world: "action",
         pub_export_macro: true,
-        default_bindings_module: "surety_sdk::bindings",
+        default_bindings_module: "surety_sdk::action_bindings",
+        with: {
+            "surety:action/types@1.0.0": crate::bindings::surety::action::types,
+            "surety:action/log@1.0.0": crate::bindings::surety::action::log,
+        },
     });
 }
 
 /// The raw contract of validators. For [`validator!`].
+#[cfg(feature = "validator")]
 #[doc(hidden)]
-#[allow(
-    unsafe_code,
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    reason = "generated; the only unsafe code of the SDK"
-)]
+#[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 pub mod validator_bindings {
     wit_bindgen::generate!({
         path: "../../wit/action-1.0.0",
@@ -153,6 +177,7 @@ mod http_bindings {
 /// surety_sdk::validator!(validate);
 /// # fn main() {}
 /// ```
+#[cfg(feature = "validator")]
 #[macro_export]
 macro_rules! validator {
     ($validate:path) => {
@@ -174,6 +199,7 @@ macro_rules! validator {
 
 /// One submission from the raw contract to the validator and back. For
 /// [`validator!`].
+#[cfg(feature = "validator")]
 #[doc(hidden)]
 pub fn __validate<P, S>(
     raw: validator_bindings::Submission,
@@ -196,6 +222,7 @@ where
 ///
 /// Once a crate, whose type is `cdylib`. Built for another target than
 /// WebAssembly it exports nothing, so that native tests link.
+#[cfg(feature = "action")]
 #[macro_export]
 macro_rules! action {
     ($run:path) => {
@@ -203,25 +230,28 @@ macro_rules! action {
         #[allow(unsafe_code, reason = "the export's generated ABI")]
         const _: () = {
             struct Action;
-            impl $crate::bindings::Guest for Action {
+            impl $crate::action_bindings::Guest for Action {
                 fn run(
-                    call: $crate::bindings::Call,
-                ) -> ::core::result::Result<$crate::bindings::Advance, $crate::bindings::Failure>
-                {
+                    call: $crate::action_bindings::Call,
+                ) -> ::core::result::Result<
+                    $crate::action_bindings::Advance,
+                    $crate::action_bindings::Failure,
+                > {
                     $crate::__run(call, $run)
                 }
             }
-    $crate::bindings::export!(Action with_types_in $crate::bindings);
+    $crate::action_bindings::export!(Action with_types_in $crate::action_bindings);
         };
     };
 }
 
 /// One call from the raw contract to the action and back. For [`action!`].
+#[cfg(feature = "action")]
 #[doc(hidden)]
 pub fn __run<P, E, S>(
-    raw: bindings::Call,
+    raw: action_bindings::Call,
     action: impl FnOnce(Call<P, E, S>) -> Result<Advance, Failure>,
-) -> Result<bindings::Advance, bindings::Failure>
+) -> Result<action_bindings::Advance, action_bindings::Failure>
 where
     P: serde::de::DeserializeOwned,
     E: serde::de::DeserializeOwned,

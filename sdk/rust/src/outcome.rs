@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
-use crate::bindings;
+use crate::bindings::surety::action::types;
 
 /// The message moves on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,13 +75,13 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-impl From<Advance> for bindings::Advance {
+impl From<Advance> for types::Advance {
     fn from(advance: Advance) -> Self {
         Self { state: advance.state, ext_patch: advance.ext_patch, note: advance.note }
     }
 }
 
-impl From<Failure> for bindings::Failure {
+impl From<Failure> for types::Failure {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Transient(reason) => Self::Transient(reason),

@@ -1,11 +1,16 @@
-//! Calls and submissions for unit tests.
+//! Calls and submissions for unit tests, and fixtures to run an action against.
 
 use serde::de::DeserializeOwned;
 
-use crate::{Call, Failure, Finding, Submission, bindings, validator_bindings};
+use crate::bindings::surety::action::types;
+use crate::{Call, Failure};
+#[cfg(feature = "validator")]
+use crate::{Finding, Submission, validator_bindings};
+
+pub use crate::fixture::fixtures;
 
 /// When the message of a test is accepted or run: 2026-01-01T00:00:00Z.
-const NOW_MS: u64 = 1_767_225_600_000;
+pub(crate) const NOW_MS: u64 = 1_767_225_600_000;
 
 /// A first attempt for a message with this payload, read the way a host's call
 /// is read. All three are JSON texts; change what the test is about in the
@@ -16,7 +21,7 @@ where
     E: DeserializeOwned,
     S: DeserializeOwned,
 {
-    Call::from_raw(bindings::Call {
+    Call::from_raw(types::Call {
         message: message(payload),
         state: "received".to_owned(),
         seq: 0,
@@ -30,6 +35,7 @@ where
 
 /// A submission of a message with this payload, read the way a host's is. Both are
 /// JSON texts.
+#[cfg(feature = "validator")]
 pub fn submission<P, S>(payload: &str, settings: &str) -> Result<Submission<P, S>, Finding>
 where
     P: DeserializeOwned,
@@ -72,8 +78,8 @@ pub(crate) fn answer(
     })
 }
 
-fn message(payload: &str) -> bindings::surety::action::types::Message {
-    bindings::surety::action::types::Message {
+pub(crate) fn message(payload: &str) -> types::Message {
+    types::Message {
         msg_id: "test-message".to_owned(),
         msg_type: "test".to_owned(),
         client_id: "acme".to_owned(),

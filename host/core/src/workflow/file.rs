@@ -146,7 +146,8 @@ pub(super) fn read(text: &str) -> Result<Workflow, Refusal> {
             .at(&format!("/schema{}", finding.pointer), finding.detail)
     })?;
     let mut wrong = invalid("the workflow cannot be read");
-    let typed_data = read_typed_data(&file, &mut wrong);
+    let typed_data = read_typed_data(&file, &file.schema, &mut wrong);
+    let signal_typed_data = read_typed_data(&file, &schemas::signal_json(), &mut wrong);
     let mut states = BTreeMap::new();
     for (name, state) in file.states {
         match read_state(state) {
@@ -180,15 +181,16 @@ pub(super) fn read(text: &str) -> Result<Workflow, Refusal> {
         initial: file.initial,
         schema,
         typed_data,
+        signal_typed_data,
         rules,
         validators,
         states,
     })
 }
 
-fn read_typed_data(file: &File, wrong: &mut Refusal) -> Option<Arc<TypedData>> {
+fn read_typed_data(file: &File, schema: &Value, wrong: &mut Refusal) -> Option<Arc<TypedData>> {
     let FileTypedData { name, version, chain_id } = file.typed_data.as_ref()?;
-    match TypedData::of_schema(&file.schema, name, version, *chain_id) {
+    match TypedData::of_schema(schema, name, version, *chain_id) {
         Ok(typed_data) => Some(typed_data.into()),
         Err(findings) => {
             let placed = findings.into_iter().map(|finding| {

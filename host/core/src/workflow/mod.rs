@@ -51,6 +51,9 @@ pub struct Workflow {
     pub schema: Schema,
     /// How the type's messages are signed as typed data; not so if none.
     pub typed_data: Option<Arc<TypedData>>,
+    /// How signals to them are: of the same domain, but for its salt. There if
+    /// `typed_data` are.
+    pub signal_typed_data: Option<Arc<TypedData>>,
     /// What a message must fulfil beyond its schema.
     pub rules: Vec<Rule>,
     /// Validator modules that a message must pass, in their order.

@@ -7,6 +7,7 @@ use axum::Json as Answer;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use surety_core::refusal::Code;
+use surety_core::typed_data::TypedData;
 use surety_core::types::{Digest, MsgType};
 use utoipa::ToSchema;
 
@@ -30,6 +31,12 @@ pub struct TypedDataView {
     pub primary_type: String,
 }
 
+/// As it is shown.
+pub(super) fn view(typed_data: &TypedData) -> Result<TypedDataView, Problem> {
+    serde_json::from_str(typed_data.as_str())
+        .map_err(|_| Problem::new(Code::Internal, "the typed data cannot be shown"))
+}
+
 /// The EIP-712 domain.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -41,7 +48,7 @@ pub struct DomainView {
     pub version: String,
     /// As the workflow has it.
     pub chain_id: u64,
-    /// keccak256 of the message type's schema.
+    /// keccak256 of the schema of what is signed.
     #[schema(value_type = String)]
     pub salt: Digest,
 }
@@ -78,7 +85,5 @@ pub(super) async fn get(
     let typed_data = workflow.typed_data.as_ref();
     let typed_data =
         typed_data.ok_or_else(|| missing("there are no typed data for messages of the type"))?;
-    let view = serde_json::from_str(typed_data.as_str())
-        .map_err(|_| Problem::new(Code::Internal, "the typed data cannot be shown"))?;
-    Ok(Answer(view))
+    Ok(Answer(view(typed_data)?))
 }

@@ -33,6 +33,7 @@ use crate::clock::SystemClock;
 use crate::config::{Backend, Config};
 use crate::data::DataFolder;
 use crate::deploy::Deployer;
+use crate::guest_logs::GuestLogs;
 use crate::policy;
 use crate::tokens::Tokens;
 use crate::watch::Watched;
@@ -146,7 +147,9 @@ impl Host {
         let (limits, compiled) = (config.sandbox, folder.compiled());
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, &compiled));
         let sandbox = sandbox.await?.context("the sandbox cannot start")?;
-        let sandbox = Arc::new(sandbox.under(policy));
+        let guest_logs = GuestLogs::new(Arc::clone(&clock));
+        let sandbox = sandbox.under(policy).log_to(Arc::clone(&guest_logs) as _);
+        let sandbox = Arc::new(sandbox);
         let deployer = Deployer::new(
             Arc::clone(&stores.catalog),
             Arc::clone(&stores.guarantee),
@@ -199,6 +202,8 @@ impl Host {
             catalog: Arc::clone(&stores.catalog),
             workflows,
             sandbox,
+            guest_logs,
+            log_followers: Semaphore::new(api::logs::FOLLOWERS_MAX),
             tokens,
             admissions: Semaphore::new(config.http.admissions_max),
             config: Arc::clone(&config),

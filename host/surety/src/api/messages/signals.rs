@@ -18,6 +18,7 @@ use crate::api::App;
 use crate::api::auth::Read;
 use crate::api::extract::{Path, Paths, read};
 use crate::api::problem::Problem;
+use crate::api::typed_data::{self, TypedDataView};
 
 /// What a message waits for.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -35,6 +36,10 @@ pub struct SignalsView {
     pub until: Option<Time>,
     /// The signals that it waits for.
     pub signals: Vec<SignalView>,
+    /// What a wallet needs to sign one by `eip712`; none if the message's workflow
+    /// has no typed data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub typed_data: Option<TypedDataView>,
 }
 
 /// A signal that a message waits for.
@@ -71,7 +76,13 @@ pub(in crate::api) async fn list(
     _: Read,
     Path(id): Path<MsgId>,
 ) -> Result<Answer<SignalsView>, Problem> {
-    let none = |msg_state| SignalsView { msg_state, subject: None, until: None, signals: vec![] };
+    let none = |msg_state| SignalsView {
+        msg_state,
+        subject: None,
+        until: None,
+        signals: vec![],
+        typed_data: None,
+    };
     let loaded = match app.guarantee.load(id).await? {
         Found::Open(loaded) => loaded,
         Found::Archived => {
@@ -93,8 +104,14 @@ pub(in crate::api) async fn list(
         given,
         target: on.target.clone(),
     });
-    let (subject, until) = (Some(subject), Some(until));
-    Ok(Answer(SignalsView { msg_state: state, subject, until, signals: signals.collect() }))
+    let typed_data = workflow.signal_typed_data.as_deref().map(typed_data::view).transpose()?;
+    Ok(Answer(SignalsView {
+        msg_state: state,
+        subject: Some(subject),
+        until: Some(until),
+        signals: signals.collect(),
+        typed_data,
+    }))
 }
 
 /// Give a message a signal

@@ -34,7 +34,7 @@ pub(in crate::cli) struct Sign {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum By {
+pub(super) enum By {
     /// As personal_sign does, over the file's bytes
     Eip191,
     /// As typed data; the envelope carries the message's canonical text
@@ -52,12 +52,8 @@ impl Sign {
                 return Err(anyhow!("--typed-data goes with --scheme eip712").into());
             }
             (By::Eip712, file) => {
-                let typed_data = typed_data(common, file.as_deref(), &value)?;
-                let text = value.to_string();
-                let hash = typed_data.hash(&text, &value).map_err(Failed::refused)?;
-                let signature = signer(&self.key)?.sign_hash(&hash).to_string();
-                let scheme = SchemeName::Eip712.as_str().to_owned();
-                EnvelopeView { scheme, message: text, signature }
+                let text = typed_data(common, file.as_deref(), &value)?;
+                typed_envelope(&value, &text, &self.key)?
             }
         };
         output::document(&serde_json::to_string(&envelope)?)?;
@@ -71,6 +67,20 @@ pub(super) fn envelope(text: String, key: &Path) -> Result<EnvelopeView, Failed>
     Ok(EnvelopeView { scheme: SchemeName::Eip191.as_str().to_owned(), message: text, signature })
 }
 
+/// A value's canonical text, signed as typed data by the key of a file.
+pub(super) fn typed_envelope(
+    value: &Value,
+    typed_data: &str,
+    key: &Path,
+) -> Result<EnvelopeView, Failed> {
+    let unusable = |why| Failed::Other(anyhow!("the typed data cannot be used: {why}"));
+    let typed_data = TypedData::parse(typed_data).map_err(unusable)?;
+    let text = value.to_string();
+    let hash = typed_data.hash(&text, value).map_err(Failed::refused)?;
+    let signature = signer(key)?.sign_hash(&hash).to_string();
+    Ok(EnvelopeView { scheme: SchemeName::Eip712.as_str().to_owned(), message: text, signature })
+}
+
 fn signer(key: &Path) -> Result<PrivateKey, Failed> {
     if is_exposed(key)? {
         let key = key.display();
@@ -80,15 +90,13 @@ fn signer(key: &Path) -> Result<PrivateKey, Failed> {
 }
 
 /// Those of the file, or of the host for the message's type.
-fn typed_data(common: &Common, file: Option<&Path>, message: &Value) -> Result<TypedData, Failed> {
-    let text = match file {
-        Some(file) => input::text(file)?,
+fn typed_data(common: &Common, file: Option<&Path>, message: &Value) -> Result<String, Failed> {
+    match file {
+        Some(file) => Ok(input::text(file)?),
         None => {
             let msg_type: MsgType = message["msg_type"].as_str().unwrap_or_default().parse()?;
             let path = format!("/v1/message-types/{msg_type}/typed-data");
-            String::from_utf8(common.remote()?.get(&path)?.bytes().to_vec())?
+            Ok(String::from_utf8(common.remote()?.get(&path)?.bytes().to_vec())?)
         }
-    };
-    let unusable = |why| Failed::Other(anyhow!("the typed data cannot be used: {why}"));
-    TypedData::parse(&text).map_err(unusable)
+    }
 }

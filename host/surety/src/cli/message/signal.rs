@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 use serde_json::{Value, json};
+use surety_core::json;
 use surety_core::types::{ClientId, MsgId, SignalName};
 use surety_core::workflow::SIGNAL_TYPE;
 
-use super::{new, sign, submit};
+use super::sign::{self, By};
+use super::{new, submit};
 use crate::api::messages::signals::{SignalView, SignalsView};
 use crate::cli::Common;
 use crate::cli::exit::Failed;
@@ -59,12 +61,15 @@ pub(in crate::cli) struct Give {
     /// The signer's key file
     #[arg(long, default_value = "surety.key", value_name = "FILE")]
     key: PathBuf,
+    /// How it is signed
+    #[arg(long, value_enum, default_value_t = By::Eip191)]
+    scheme: By,
 }
 
 impl Give {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
         let remote = common.remote()?;
-        let Self { id, name, client_id, key } = self;
+        let Self { id, name, client_id, key, scheme } = self;
         let awaited: SignalsView = remote.get(&format!("/v1/messages/{id}/signals"))?.read()?;
         let state = awaited.msg_state;
         let subject = awaited
@@ -74,7 +79,15 @@ impl Give {
             json!({ "signal": name, "msg_id": id, "msg_state": state, "subject": subject });
         let signal = SIGNAL_TYPE.parse()?;
         let text = new::text(&remote, &signal, &client_id, &payload.to_string())?;
-        let envelope = sign::envelope(text, &key)?;
+        let envelope = match scheme {
+            By::Eip191 => sign::envelope(text, &key)?,
+            By::Eip712 => {
+                let none = || anyhow!("the message's workflow has no typed data; sign by eip191");
+                let typed_data = serde_json::to_string(&awaited.typed_data.ok_or_else(none)?)?;
+                let value = json::parse(text.as_bytes()).map_err(Failed::refused)?;
+                sign::typed_envelope(&value, &typed_data, &key)?
+            }
+        };
         let path = format!("/v1/messages/{id}/signals/{name}");
         let receipt: Value = remote.post_json(&path, &envelope)?.read()?;
         Ok(common.output().value(&receipt, submit::show)?)

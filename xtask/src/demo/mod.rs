@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! guests, host built → host started → client, actions, workflow deployed
-//!   → messages signed and submitted → each watched to its end → bundles verified
+//!   → messages signed and submitted → each watched to its end, the board signing
+//!     where one waits for it → bundles verified
 //! ```
+
+mod scenes;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -12,8 +15,9 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use self::scenes::Scene;
 use crate::guests;
 use crate::host::{self, Profile};
 use crate::paths::{output, root, run as run_command, target_dir};
@@ -31,29 +35,12 @@ pub(crate) struct Demo {
     serve: bool,
 }
 
-/// What each message asks for.
-fn payloads() -> Vec<Value> {
-    let withdrawal = |asset: &str, amount: &str, to: &str, nonce: u32| {
-        json!({
-            "asset": asset, "amount": amount, "to": to, "nonce": nonce,
-            "max_fee_per_gas": "30000000000", "max_priority_fee_per_gas": "1000000000",
-        })
-    };
-    let (alice, bob) = (
-        "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
-        "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
-    );
-    vec![
-        withdrawal("ETH", "250000000000000000", alice, 0),
-        withdrawal("ETH", "49999999999999999999", bob, 1),
-        withdrawal("USDC", "1500000000", bob, 2),
-        // On the deny list of the demo's `screen`.
-        withdrawal("ETH", "1000000000000000000", "0x000000000000000000000000000000000000dEaD", 3),
-        // More than the client's limit.
-        withdrawal("ETH", "51000000000000000000", alice, 4),
-        withdrawal("USDC", "25000000", alice, 5),
-    ]
-}
+/// Who approves large withdrawals, and with how many keys.
+const BOARD: &str = "board";
+const BOARD_KEYS: usize = 3;
+
+/// The modules of the workflow, in the order in which a message meets them.
+const MODULES: [&str; 7] = ["policy", "screen", "quote", "reserve", "settle", "release", "notify"];
 
 /// A host that runs, and the folder that everything of the demo lies in.
 struct Running {
@@ -121,17 +108,21 @@ impl Running {
     }
 
     fn deploy(&self) -> Result<()> {
-        let address = self.ask(&["keys", "new", "--out", &self.file("acme.key")])?;
-        let address = address["address"].as_str().context("no address")?.to_owned();
-        let client = ["client", "put", CLIENT, "--signer", &address, "--type", "withdrawal"];
-        self.ask(&client)?;
-        println!("client {CLIENT}, who signs as {address}");
-        for action in ["screen", "quote", "settle", "notify"] {
-            let component = target_dir()?.join(format!("guests/{action}.wasm"));
-            let settings = root().join(format!("actions/{action}/settings.demo.json"));
-            let (component, settings) = (text(&component)?, text(&settings)?);
-            let module = self.ask(&["action", "push", &component, "--settings", &settings])?;
-            println!("action {action}@{} {}", word(&module, "version"), word(&module, "digest"));
+        let acme = self.new_key("acme")?;
+        self.ask(&["client", "put", CLIENT, "--signer", &acme, "--type", "withdrawal"])?;
+        println!("client {CLIENT}, who signs as {acme}");
+        let board = (1..=BOARD_KEYS)
+            .map(|member| self.new_key(&format!("{BOARD}-{member}")))
+            .collect::<Result<Vec<_>>>()?;
+        let signers = board.iter().flat_map(|signer| ["--signer", signer]);
+        let client = ["client", "put", BOARD, "--type", "signal"].into_iter().chain(signers);
+        self.ask(&client.collect::<Vec<_>>())?;
+        println!("client {BOARD}, who may give signals as {}", board.join(", "));
+        for module in MODULES {
+            let component = text(&target_dir()?.join(format!("guests/{module}.wasm")))?;
+            let settings = text(&root().join(format!("actions/{module}/settings.demo.json")))?;
+            let pushed = self.ask(&["action", "push", &component, "--settings", &settings])?;
+            println!("module {module}@{} {}", word(&pushed, "version"), word(&pushed, "digest"));
         }
         let workflow = text(&root().join("workflows/withdrawal.json"))?;
         let workflow = self.ask(&["workflow", "push", &workflow])?;
@@ -139,23 +130,33 @@ impl Running {
         Ok(())
     }
 
+    /// Makes a key in `NAME.key`; gives its address.
+    fn new_key(&self, name: &str) -> Result<String> {
+        let made = self.ask(&["keys", "new", "--out", &self.file(&format!("{name}.key"))])?;
+        Ok(made["address"].as_str().context("no address")?.to_owned())
+    }
+
     /// Signs, submits and follows every message, and counts what became of them.
     fn main_job(&self) -> Result<()> {
+        self.refused(&scenes::mistyped())?;
+        let scenes = scenes::all();
         let mut ids = Vec::new();
         std::thread::scope(|scope| -> Result<()> {
             let mut watches = Vec::new();
-            for (n, payload) in payloads().iter().enumerate() {
-                let id = self.submit(n, payload)?;
+            for (n, scene) in scenes.iter().enumerate() {
+                let id = self.submit(n, scene)?;
                 ids.push(id.clone());
-                watches.push(scope.spawn(move || self.watch(&id)));
+                watches.push(scope.spawn(move || self.watch(&id, scene)));
             }
             watches.into_iter().try_for_each(|watch| watch.join().expect("no panic"))
         })?;
         let (mut finals, mut parked, mut archived) = (0, 0, 0);
-        for id in &ids {
+        for (id, scene) in ids.iter().zip(&scenes) {
             let message = self.ask(&["message", "get", id, "--wait", "10"])?;
             finals += u32::from(message["final"] == true);
             parked += u32::from(message["parked"] == true);
+            let state = word(&message, "msg_state");
+            ensure!(state == scene.ends, "{id} is {state} instead of {}", scene.ends);
             let bundle = self.file(&format!("{id}.surety"));
             self.ask(&["archive", "get", id, "-o", &bundle])?;
             run_command(
@@ -172,8 +173,35 @@ impl Running {
         Ok(())
     }
 
+    /// Submits what is not accepted, and shows what is said about it.
+    fn refused(&self, payload: &Value) -> Result<()> {
+        let envelope = self.envelope(payload)?;
+        let refused = self.surety(&["message", "submit", &envelope]).output()?;
+        ensure!(!refused.status.success(), "a mistyped address was accepted");
+        let problem: Value = serde_json::from_slice(&refused.stderr)?;
+        let error = &problem["errors"][0];
+        println!(
+            "refused: a mistyped address\n  {}: {}, {} {}\n",
+            word(&problem, "code"),
+            word(&problem, "detail"),
+            word(error, "pointer"),
+            word(error, "detail"),
+        );
+        Ok(())
+    }
+
     /// Writes, signs and submits a message; gives its Msg_ID.
-    fn submit(&self, n: usize, payload: &Value) -> Result<String> {
+    fn submit(&self, n: usize, scene: &Scene) -> Result<String> {
+        let receipt = self.ask(&["message", "submit", &self.envelope(&scene.payload)?])?;
+        let id = word(&receipt, "msg_id");
+        let payload = |member| word(&scene.payload, member);
+        let (asset, amount, to) = (payload("asset"), payload("amount"), payload("to"));
+        println!("message {n}: {id}  {amount} of {asset} to {to}\n  {}", scene.about);
+        Ok(id)
+    }
+
+    /// Writes and signs a message; gives the envelope's file.
+    fn envelope(&self, payload: &Value) -> Result<String> {
         let (payload_file, message, envelope) =
             (self.file("payload.json"), self.file("message.json"), self.file("envelope.json"));
         fs::write(&payload_file, payload.to_string())?;
@@ -185,22 +213,29 @@ impl Running {
         let signed =
             output(&mut self.surety(&["message", "sign", &message, "--key", &key]), "sign")?;
         fs::write(&envelope, signed)?;
-        let receipt = self.ask(&["message", "submit", &envelope])?;
-        let id = word(&receipt, "msg_id");
-        let (asset, amount) = (word(payload, "asset"), word(payload, "amount"));
-        println!("message {n}: {id}  {amount} of {asset} to {}", word(payload, "to"));
-        Ok(id)
+        Ok(envelope)
     }
 
-    /// Prints a message's way through its states as it happens.
-    fn watch(&self, id: &str) -> Result<()> {
+    /// Prints a message's way through its states as it happens; where it waits for
+    /// the board, the board signs.
+    fn watch(&self, id: &str, scene: &Scene) -> Result<()> {
         let mut watch = self.surety(&["message", "watch", id]).stdout(Stdio::piped()).spawn()?;
         let lines = BufReader::new(watch.stdout.take().context("no output")?).lines();
+        let mut board = Some(scene.board);
         for line in lines {
             let record: Value = serde_json::from_str(&line?)?;
             let from = record["from"].as_str().unwrap_or("·");
-            let note = record["note"].as_str().unwrap_or_default();
-            println!("{id}  {from} → {}  {note}", word(&record, "to"));
+            let (to, cause) = (word(&record, "to"), word(&record, "cause"));
+            let note = record["error"].as_str().or(record["note"].as_str());
+            println!("{id}  {from} → {to}  {cause}  {}", note.unwrap_or_default());
+            if to == "awaiting_approval" {
+                // Entered once; each signal is a record of its own.
+                for (signal, member) in board.take().unwrap_or_default() {
+                    let key = self.file(&format!("{BOARD}-{}.key", member + 1));
+                    let give = ["message", "signal", id, signal, "--client", BOARD];
+                    self.ask(&[&give[..], &["--key", &key]].concat())?;
+                }
+            }
         }
         ensure!(watch.wait()?.success(), "the message {id} did not end well");
         Ok(())
@@ -209,10 +244,11 @@ impl Running {
     /// Leaves the host to whoever goes on with the tour.
     fn leave(&mut self) -> Result<()> {
         println!(
-            "\nThe host goes on at {}; Ctrl-C stops it.\n  data and operator token  {}\n  the client's key         {}\n  the command line         {}",
+            "\nThe host goes on at {}; Ctrl-C stops it.\n  data and operator token  {}\n  the client's key         {}\n  the board's keys         {}\n  the command line         {}",
             self.url,
             self.folder.join("data").display(),
             self.file("acme.key"),
+            self.file(&format!("{BOARD}-*.key")),
             self.binary.display(),
         );
         let status = self.child.wait()?;

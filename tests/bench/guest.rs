@@ -1,0 +1,178 @@
+//! A guest's call: a fresh instance of each of the real actions, from the message to
+//! its answer, on one thread and on two. Beside it the same calls with wasmtime as
+//! it comes: no limits, no fuel, no clock, and memory given back after each call.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use surety_core::effect::Closed;
+use surety_core::machine::Call;
+use surety_core::module::Module;
+use surety_core::ports::Actions as _;
+use surety_sandbox::Sandbox;
+use surety_tests::host::guests;
+use tokio::runtime::Handle;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Engine, Store};
+
+use self::plain::surety::action::types;
+
+/// How long each is measured.
+const FOR: Duration = Duration::from_millis(1_500);
+
+/// The contract with wasmtime's own defaults.
+mod plain {
+    #![allow(missing_docs, unreachable_pub, reason = "generated")]
+    wasmtime::component::bindgen!({
+        path: "../wit/action-1.0.0",
+        world: "action",
+        ownership: Borrowing { duplicate_if_necessary: false },
+    });
+
+    pub struct Nothing;
+
+    impl surety::action::types::Host for Nothing {}
+
+    impl surety::action::log::Host for Nothing {
+        fn write(&mut self, _: surety::action::log::Level, _: String) {}
+    }
+}
+
+/// A call as the pipeline makes it.
+pub struct Called {
+    pub module: Arc<Module>,
+    pub call: Call,
+}
+
+/// What some threads did together.
+struct Rate {
+    per_second: f64,
+    cpu_us: f64,
+}
+
+/// Calls a second of both on one thread and on two, and CPU time of a call.
+pub fn measure(sandbox: &Sandbox, calls: &[Called]) -> Result<Value> {
+    println!("\nguest calls          threads    calls/s  µs CPU a call  to one thread  by CPU");
+    let plain = Plain::new(calls).map_err(foreign)?;
+    let mut rows = Vec::new();
+    let runtime = Handle::current();
+    let ours = |n: usize| sandboxed(&runtime, sandbox, &calls[n % calls.len()]);
+    let default = |n: usize| plain.call(n % calls.len(), &calls[n % calls.len()]).map_err(foreign);
+    let sides: [Side<'_>; 2] = [("sandbox", &ours), ("wasmtime's defaults", &default)];
+    for (name, call) in sides {
+        let one = threads(name, 1, call)?;
+        let two = threads(name, 2, call)?;
+        for (threads, rate) in [(1_u32, &one), (2, &two)] {
+            let (per_second, cpu_us) = (rate.per_second, rate.cpu_us);
+            let scale = per_second / one.per_second;
+            // What it would be with the processors to itself.
+            let by_cpu = f64::from(threads) * one.cpu_us / cpu_us;
+            println!(
+                "{name:<20} {threads:>7}  {per_second:>9.0}  {cpu_us:>13.1}  {scale:>13.2}  {by_cpu:>6.2}"
+            );
+            rows.push(json!({
+                "side": name, "threads": threads, "calls_per_second": per_second,
+                "cpu_us_per_call": cpu_us, "to_one_thread": scale, "to_one_thread_by_cpu": by_cpu,
+            }));
+        }
+    }
+    Ok(rows.into())
+}
+
+/// A name, and what calls the n-th guest.
+type Side<'a> = (&'a str, &'a (dyn Fn(usize) -> Result<()> + Sync));
+
+fn foreign(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error:#}")
+}
+
+fn sandboxed(runtime: &Handle, sandbox: &Sandbox, called: &Called) -> Result<()> {
+    let Called { module, call } = called;
+    let ran = runtime.block_on(sandbox.run(module, call.clone(), Arc::new(Closed)))?;
+    ran.outcome.map(|_| ()).map_err(|failure| anyhow::anyhow!("{failure:?}"))
+}
+
+/// Calls for a while on each of so many threads, named for a profiler.
+fn threads(name: &str, count: usize, call: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<Rate> {
+    let work = || -> Result<(usize, f64, f64)> {
+        (0..100).try_for_each(call)?;
+        let (started, cpu, mut calls) = (Instant::now(), thread_cpu()?, 0);
+        while started.elapsed() < FOR {
+            call(calls)?;
+            calls += 1;
+        }
+        Ok((calls, thread_cpu()? - cpu, started.elapsed().as_secs_f64()))
+    };
+    let ended: Vec<_> = thread::scope(|scope| {
+        let start = |_| thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work);
+        let all: Vec<_> = (0..count).map(start).collect();
+        let all = all.into_iter().map(|thread| thread.expect("a thread can be started"));
+        all.map(|thread| thread.join().expect("no call panics")).collect()
+    });
+    let mut rate = Rate { per_second: 0.0, cpu_us: 0.0 };
+    for ended in ended {
+        let (calls, cpu, seconds) = ended?;
+        ensure!(calls > 0, "nothing was called");
+        rate.per_second += calls as f64 / seconds;
+        rate.cpu_us += cpu * 1e6 / calls as f64 / count as f64;
+    }
+    Ok(rate)
+}
+
+/// CPU seconds of this thread.
+fn thread_cpu() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanos: f64 = text.split(' ').next().context("no figure")?.parse()?;
+    Ok(nanos / 1e9)
+}
+
+/// The calls' actions in wasmtime as it comes.
+struct Plain {
+    engine: Engine,
+    linked: Vec<plain::ActionPre<plain::Nothing>>,
+}
+
+impl Plain {
+    fn new(calls: &[Called]) -> wasmtime::Result<Self> {
+        let engine = Engine::default();
+        let mut linker = Linker::new(&engine);
+        plain::Action::add_to_linker::<_, HasSelf<_>>(&mut linker, |nothing| nothing)?;
+        let link = |Called { module, .. }: &Called| {
+            let file = guests().join(format!("{}.wasm", module.manifest.name));
+            let component = Component::from_file(&engine, file)?;
+            plain::ActionPre::new(linker.instantiate_pre(&component)?)
+        };
+        let linked = calls.iter().map(link).collect::<wasmtime::Result<_>>()?;
+        Ok(Self { engine, linked })
+    }
+
+    fn call(&self, at: usize, Called { module, call }: &Called) -> wasmtime::Result<()> {
+        let mut store = Store::new(&self.engine, plain::Nothing);
+        let message = &call.message;
+        let (msg_id, signer) = (message.msg_id.to_string(), message.signer.to_string());
+        let message = types::Message {
+            msg_id: &msg_id,
+            msg_type: message.msg_type.as_str(),
+            client_id: message.client_id.as_str(),
+            creation_date: &message.creation_date,
+            signer: &signer,
+            text: &message.text,
+        };
+        let given = types::Call {
+            message,
+            state: call.state.as_str(),
+            seq: call.seq,
+            step: call.step,
+            attempt: call.attempt,
+            now_ms: call.now.as_millis(),
+            ext: &call.ext,
+            settings: &module.settings,
+        };
+        let action = self.linked[at].instantiate(&mut store)?;
+        let answer = action.call_run(&mut store, given)?;
+        answer.map(|_| ()).map_err(|failure| wasmtime::Error::msg(format!("{failure:?}")))
+    }
+}
