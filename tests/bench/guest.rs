@@ -47,6 +47,9 @@ pub struct Called {
     pub call: Call,
 }
 
+/// Makes the call of a number.
+type OneCall<'a> = &'a (dyn Fn(usize) -> Result<()> + Sync);
+
 /// What some threads did together.
 struct Rate {
     per_second: f64,
@@ -61,7 +64,7 @@ pub fn measure(sandbox: &Sandbox, calls: &[Called]) -> Result<Value> {
     let runtime = Handle::current();
     let ours = |n: usize| sandboxed(&runtime, sandbox, &calls[n % calls.len()]);
     let default = |n: usize| plain.call(n % calls.len(), &calls[n % calls.len()]).map_err(foreign);
-    let sides: [Side<'_>; 2] = [("sandbox", &ours), ("wasmtime's defaults", &default)];
+    let sides: [(&str, OneCall<'_>); 2] = [("sandbox", &ours), ("wasmtime's defaults", &default)];
     for (name, call) in sides {
         let one = threads(name, 1, call)?;
         let two = threads(name, 2, call)?;
@@ -82,9 +85,6 @@ pub fn measure(sandbox: &Sandbox, calls: &[Called]) -> Result<Value> {
     Ok(rows.into())
 }
 
-/// A name, and what calls the n-th guest.
-type Side<'a> = (&'a str, &'a (dyn Fn(usize) -> Result<()> + Sync));
-
 fn foreign(error: wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }
@@ -96,7 +96,7 @@ fn sandboxed(runtime: &Handle, sandbox: &Sandbox, called: &Called) -> Result<()>
 }
 
 /// Calls for a while on each of so many threads, named for a profiler.
-fn threads(name: &str, count: usize, call: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<Rate> {
+fn threads(name: &str, count: usize, call: OneCall<'_>) -> Result<Rate> {
     let work = || -> Result<(usize, f64, f64)> {
         (0..100).try_for_each(call)?;
         let (started, cpu, mut calls) = (Instant::now(), thread_cpu()?, 0);

@@ -99,16 +99,18 @@ impl Compiled {
         call: &Call,
         outside: Arc<dyn Outside>,
     ) -> Result<Measured, Fault> {
-        let not_run = |kind, detail: &str| {
-            let ran = self.ran(Err(Failure::new(kind, detail)), 0);
-            Ok(Measured { ran, memory_bytes: 0 })
+        let not_run = |kind, detail: &str| Measured {
+            ran: self.ran(Err(Failure::new(kind, detail)), 0),
+            memory_bytes: 0,
         };
         let pre = match &self.pre {
             Pre::Action(pre) => pre,
-            Pre::Validator(_) => return not_run(FailureKind::Missing, "the module is a validator"),
+            Pre::Validator(_) => {
+                return Ok(not_run(FailureKind::Missing, "the module is a validator"));
+            }
             Pre::Denied(_) => {
                 let detail = "the policy grants the module none of the requests that it asks for";
-                return not_run(FailureKind::Denied, detail);
+                return Ok(not_run(FailureKind::Denied, detail));
             }
         };
         let wasi = Wasi::of(call, outside, self.limits);

@@ -124,17 +124,17 @@ impl Sandbox {
         })
     }
 
-    /// The same under a policy; without one modules have nothing but `log`.
-    #[must_use]
-    pub fn under(self, policy: Policy) -> Self {
-        Self { policy, ..self }
-    }
-
     /// Hands what modules write to `log` as well; for modules that are prepared
     /// from now on.
     #[must_use]
     pub fn log_to(self, log: Arc<dyn GuestLog>) -> Self {
         Self { log: Some(log), ..self }
+    }
+
+    /// The same under a policy; without one modules have nothing but `log`.
+    #[must_use]
+    pub fn under(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// Reads a component, without compiling or running anything of it.
@@ -197,8 +197,8 @@ impl Sandbox {
             .of_world(module.manifest.world)
             .lowered(&module.manifest.limits)
             .lowered(&module.grant.limits);
-        let (label, log) = (label.into(), self.log.clone());
-        Ok(Arc::new(Compiled::link(&component, module, imports, label, limits, log)?))
+        let log = self.log.clone();
+        Ok(Arc::new(Compiled::link(&component, module, imports, label.into(), limits, log)?))
     }
 
     /// All deployed modules, by name and version.

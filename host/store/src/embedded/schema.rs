@@ -11,8 +11,10 @@ pub(super) const VERSION: i64 = 3;
 /// is folded once; so more seldom than SQLite's own 1,000.
 const WAL_PAGES: i64 = 4096;
 
-/// Memory for pages, in KiB.
-const CACHE_KIB: i64 = 64 << 10;
+/// Memory for pages, in KiB: more than the ends of all tables and what one batch
+/// changes. Not more than that, because SQLite looks through all pages at hand after
+/// each commit that split one.
+const CACHE_KIB: i64 = 8 << 10;
 
 const TABLES: &str = "
 -- used: 0 issued, 1 by a message (open or archived), 2 by a signal.

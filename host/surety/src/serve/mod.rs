@@ -148,8 +148,8 @@ impl Host {
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, &compiled));
         let sandbox = sandbox.await?.context("the sandbox cannot start")?;
         let guest_logs = GuestLogs::new(Arc::clone(&clock));
-        let sandbox = sandbox.under(policy).log_to(Arc::clone(&guest_logs) as _);
-        let sandbox = Arc::new(sandbox);
+        let sandbox = sandbox.log_to(Arc::clone(&guest_logs) as _);
+        let sandbox = Arc::new(sandbox.under(policy));
         let deployer = Deployer::new(
             Arc::clone(&stores.catalog),
             Arc::clone(&stores.guarantee),
