@@ -26,7 +26,6 @@ use crate::ports::{
     Settled,
 };
 use crate::projection::Projection;
-use crate::record::{Failure, FailureKind};
 use crate::settle::settle;
 use crate::types::{MsgId, Seq, Time};
 use crate::workflow::{Invoke, Workflow};
@@ -177,15 +176,13 @@ impl Controller {
         invoke: &Invoke,
         loaded: &Loaded,
     ) -> Result<Settled, Interrupted> {
-        let module = self.actions.resolve(&invoke.module);
-        let turn = Turn { workflow, loaded, invoke, module: module.as_deref() };
+        let Loaded { message, head, .. } = loaded;
+        let module = self.actions.assign(&invoke.module, message.msg_id, head.step);
+        let turn = Turn { workflow, loaded, invoke, module: module.as_deref().ok() };
         let not_run = |failure| Ran { outcome: Err(failure), fuel: 0, engine: "".into() };
         let ran = match &module {
-            None => {
-                let detail = format!("no deployed module fits `{}`", invoke.module);
-                not_run(Failure::new(FailureKind::Missing, detail))
-            }
-            Some(module) => match turn.check_input(module) {
+            Err(missing) => not_run(missing.clone()),
+            Ok(module) => match turn.check_input(module) {
                 Err(failure) => not_run(failure),
                 Ok(()) => self.actions.run(module, machine::call(loaded)).await?,
             },

@@ -35,7 +35,11 @@ pub mod workflows;
 pub mod check;
 
 pub mod capability;
+pub mod endorse;
 pub mod policy;
+
+pub mod canary;
+pub mod deployment;
 
 pub mod ports;
 

@@ -33,13 +33,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use semver::Version;
 use surety_core::machine::{Call, Ran};
 use surety_core::message::Message;
 use surety_core::module::Module;
 use surety_core::ports::{Actions, Deployment, Fault};
 use surety_core::record::Failure;
 use surety_core::refusal::{Code, Finding, Refusal};
-use surety_core::types::Time;
+use surety_core::types::{ModuleName, MsgId, Seq, Time};
 use surety_core::workflow::ModuleSpec;
 use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -159,6 +160,21 @@ impl Sandbox {
         module
     }
 
+    /// Takes a module out. Calls that run go on to their end.
+    pub fn remove(&self, name: &ModuleName, version: &Version) {
+        self.registry.remove(name, version);
+    }
+
+    /// The highest version that fits, of those that may.
+    #[must_use]
+    pub fn resolve_among(
+        &self,
+        spec: &ModuleSpec,
+        may: &dyn Fn(&Module) -> bool,
+    ) -> Option<Arc<Module>> {
+        self.registry.resolve(spec, may)
+    }
+
     fn compile(&self, module: &Module, component: &[u8]) -> wasmtime::Result<Arc<Compiled>> {
         let component = self.cache.compile(module.digest, component)?;
         let label = format!("{}@{}", module.manifest.name, module.manifest.version);
@@ -177,7 +193,11 @@ impl Sandbox {
 #[async_trait]
 impl Actions for Sandbox {
     fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>> {
-        self.registry.resolve(spec)
+        self.registry.resolve(spec, &|_| true)
+    }
+
+    fn assign(&self, spec: &ModuleSpec, _: MsgId, _: Seq) -> Result<Arc<Module>, Failure> {
+        self.resolve(spec).ok_or_else(|| spec.missing())
     }
 
     async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault> {

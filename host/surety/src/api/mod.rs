@@ -13,13 +13,16 @@ mod extract;
 mod openapi;
 pub mod problem;
 
+pub mod canaries;
 pub mod clients;
+pub mod deployments;
 pub mod health;
 pub mod message_types;
 pub mod messages;
 pub mod migrate;
 pub mod modules;
 pub mod msg_ids;
+pub mod revocations;
 pub mod typed_data;
 pub mod workflow_graph;
 pub mod workflows;
@@ -29,8 +32,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{Uri, header};
-use axum::middleware::{Next, from_fn};
+use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures_util::FutureExt as _;
@@ -39,13 +42,13 @@ use surety_core::operator::Operator;
 use surety_core::ports::{Archive, Clients, Guarantee};
 use surety_core::refusal::Code;
 use surety_core::workflows::Workflows;
-use surety_sandbox::Sandbox;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::config::Config;
 use crate::deploy::Deployer;
+use crate::routes::Routes;
 use crate::serve::Stop;
 use crate::tokens::Tokens;
 use crate::watch::Watched;
@@ -72,7 +75,7 @@ pub struct App {
     /// Deployed workflows.
     pub workflows: Arc<Workflows>,
     /// Deployed modules.
-    pub sandbox: Arc<Sandbox>,
+    pub routes: Arc<Routes>,
     /// Who may do what.
     pub tokens: Tokens,
     /// Room for submissions.
@@ -82,6 +85,9 @@ pub struct App {
     /// Tells when the host stops.
     pub stop: Stop,
 }
+
+/// On every answer of a host that runs modules which nobody signed.
+const DEVELOPMENT: HeaderName = HeaderName::from_static("surety-development");
 
 /// The endpoints. Each is served exactly as it is documented beside its code.
 fn endpoints() -> OpenApiRouter<Arc<App>> {
@@ -98,6 +104,13 @@ fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(messages::cancel::cancel))
         .routes(routes!(modules::put, modules::list))
         .routes(routes!(modules::get))
+        .routes(routes!(deployments::history))
+        .routes(routes!(deployments::rollback))
+        .routes(routes!(deployments::remove))
+        .routes(routes!(canaries::get))
+        .routes(routes!(canaries::end))
+        .routes(routes!(revocations::revoke))
+        .routes(routes!(revocations::list))
         .routes(routes!(workflows::put, workflows::list))
         .routes(routes!(workflows::remove))
         .routes(routes!(migrate::migrate))
@@ -128,11 +141,20 @@ pub fn router(app: Arc<App>) -> Router {
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
     };
     let (router, _) = endpoints().split_for_parts();
+    let development = app.config.policy.development;
+    let mode = move |mut response: Response| async move {
+        if development {
+            let yes = HeaderValue::from_static("true");
+            response.headers_mut().insert(DEVELOPMENT, yes);
+        }
+        response
+    };
     router
         .route("/openapi.json", get(serve_document))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(guard))
+        .layer(map_response(mode))
         .with_state(app)
 }
 

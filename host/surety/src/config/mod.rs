@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
+use surety_core::canary::CanaryLimits;
 use surety_core::intake::IntakeLimits;
 use surety_sandbox::Limits;
 
 use crate::tokens::TokenEntry;
-pub use sections::{Backend, Controller, Http, Intake, Log, LogFormat, PolicyFiles, Store};
+pub use sections::{
+    Backend, CanarySection, Controller, Http, Intake, Log, LogFormat, PolicyFiles, Store,
+};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +40,8 @@ pub struct Config {
     pub sandbox: Limits,
     /// What modules may have beyond `log`.
     pub policy: PolicyFiles,
+    /// When a canary is stopped.
+    pub canary: CanarySection,
     /// What is told.
     pub log: Log,
 }
@@ -53,6 +58,7 @@ impl Default for Config {
             controller: Controller::default(),
             sandbox: Limits::default(),
             policy: PolicyFiles::default(),
+            canary: CanarySection::default(),
             log: Log::default(),
         }
     }
@@ -138,6 +144,13 @@ impl Config {
             msg_ids_outstanding_max: self.intake.msg_ids_outstanding_max,
             msg_id_ttl_ms: self.intake.msg_id_ttl_ms,
         }
+    }
+
+    /// When a canary is stopped.
+    #[must_use]
+    pub fn canary_limits(&self) -> CanaryLimits {
+        let CanarySection { calls_min, failures_above_percent_max } = self.canary;
+        CanaryLimits { calls_min, failures_above_percent_max }
     }
 
     /// How long a stop waits for what is in hand.

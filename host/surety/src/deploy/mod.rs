@@ -1,21 +1,33 @@
-//! Modules and workflows, between the catalog that keeps them and the sandbox
+//! Modules and workflows, between the catalog that keeps them and the routes
 //! and the registry that run them.
+//!
+//! ```text
+//!  push ─→ signed? ─→ reviewed? ─→ compiled ─→ fits? ─→ catalog ─→ routes
+//!  rollback, remove, promote, stop ────────────→ fits? ─→ catalog ─→ routes
+//!  revoke ──────────────────────────────────────────────→ catalog ─→ routes
+//! ```
 
+mod canary;
+mod modules;
+mod push;
 mod removal;
+mod revoke;
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
-use surety_core::module::Module;
-use surety_core::ports::{Catalog, Clock, DeployError, Deployment, Fault, Guarantee};
+use anyhow::Context as _;
+use surety_core::policy::Policy;
+use surety_core::ports::{Catalog, Clock, DeployError, Fault, Guarantee};
 use surety_core::refusal::{Code, Refusal};
 use surety_core::types::Digest;
 use surety_core::workflow::Workflow;
 use surety_core::workflows::Workflows;
-use surety_sandbox::{Prepared, Sandbox};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::check;
+use crate::routes::Routes;
+pub use canary::End;
+pub use push::Push;
 
 /// Why nothing was deployed. What runs is what ran before.
 #[derive(Debug)]
@@ -42,10 +54,19 @@ impl From<Fault> for NotDeployed {
 pub struct Deployer {
     catalog: Arc<dyn Catalog>,
     guarantee: Arc<dyn Guarantee>,
-    sandbox: Arc<Sandbox>,
+    routes: Arc<Routes>,
     workflows: Arc<Workflows>,
     clock: Arc<dyn Clock>,
+    rules: Rules,
     turn: Arc<Semaphore>,
+}
+
+/// Who may deploy what.
+pub struct Rules {
+    /// The policy.
+    pub policy: Policy,
+    /// Whether modules that no `[[publish]]` is for may be deployed by anybody.
+    pub development: bool,
 }
 
 impl Deployer {
@@ -54,14 +75,15 @@ impl Deployer {
     pub fn new(
         catalog: Arc<dyn Catalog>,
         guarantee: Arc<dyn Guarantee>,
-        sandbox: Arc<Sandbox>,
+        routes: Arc<Routes>,
         workflows: Arc<Workflows>,
         clock: Arc<dyn Clock>,
+        rules: Rules,
     ) -> Arc<Self> {
         // One at a time: compiling takes gigabytes for the largest components,
         // and the order in the catalog is the order of taking effect.
         let turn = Arc::new(Semaphore::new(1));
-        Arc::new(Self { catalog, guarantee, sandbox, workflows, clock, turn })
+        Arc::new(Self { catalog, guarantee, routes, workflows, clock, rules, turn })
     }
 
     /// The turn to deploy, or none while another deployment is under way.
@@ -76,16 +98,13 @@ impl Deployer {
     /// Which module or workflow cannot run here any more. The messages that are
     /// pinned to it would park one by one, so a person should see it first.
     pub async fn load(&self) -> anyhow::Result<()> {
-        for deployment in self.catalog.modules().await? {
-            let name = format!("{}@{}", deployment.name, deployment.version);
-            let digest = deployment.digest;
-            let component = self.catalog.component(digest).await?;
-            let component = component
-                .ok_or_else(|| anyhow!("the component {digest} of the module {name} is gone"))?;
-            let prepared = self.prepare(deployment, component).await?;
-            let prepared =
-                prepared.with_context(|| format!("the deployed module {name} is refused"))?;
-            self.sandbox.install(prepared);
+        self.load_revocations().await?;
+        // Before the modules, so that none of them is a stable one for a moment.
+        for canary in self.catalog.canaries().await? {
+            self.routes.canaries().put(canary);
+        }
+        for deployed in self.catalog.modules().await? {
+            self.load_module(deployed).await?;
         }
         for text in self.catalog.workflows().await? {
             let digest = Digest::of(text.as_bytes());
@@ -95,71 +114,6 @@ impl Deployer {
             self.workflows.add(workflow.into());
         }
         Ok(())
-    }
-
-    /// Deploys a component with its settings. Whether the caller is still there
-    /// or not, it is done whole.
-    ///
-    /// # Errors
-    /// See [`NotDeployed`].
-    pub async fn push_module(
-        self: &Arc<Self>,
-        component: Vec<u8>,
-        settings: String,
-        turn: OwnedSemaphorePermit,
-    ) -> Result<(Arc<Module>, Deployment), NotDeployed> {
-        let this = Arc::clone(self);
-        finish(async move {
-            let _turn = turn;
-            this.deploy_module(component, settings.into()).await
-        })
-        .await
-    }
-
-    async fn deploy_module(
-        &self,
-        component: Vec<u8>,
-        settings: Arc<str>,
-    ) -> Result<(Arc<Module>, Deployment), NotDeployed> {
-        let inspected = self.sandbox.inspect(&component)?;
-        let (name, version) = (inspected.manifest.name, inspected.manifest.version);
-        let used = self
-            .catalog
-            .modules()
-            .await?
-            .into_iter()
-            .find(|d| d.name == name && d.version == version && d.digest != inspected.digest);
-        if let Some(used) = used {
-            return Err(version_used(&format!("{name}@{version}"), used.digest).into());
-        }
-        let (digest, deployed_at) = (inspected.digest, self.clock.now());
-        let deployment = Deployment { name, version, digest, settings, deployed_at };
-        // Compiled before it is kept: what the catalog has must run at a start.
-        // Kept before it runs: what runs must be there after a crash.
-        let prepared = self.prepare(deployment.clone(), component.clone()).await??;
-        let (sandbox, workflows) = (Arc::clone(&self.sandbox), Arc::clone(&self.workflows));
-        let module = Arc::clone(prepared.module());
-        aside(move || check::fits(&sandbox, &workflows, &module)).await??;
-        let kept = self.catalog.put_module(deployment.clone(), component).await;
-        kept.map_err(|e| match e {
-            DeployError::AlreadyExists(digest) => {
-                version_used(&format!("{}@{}", deployment.name, deployment.version), digest).into()
-            }
-            DeployError::Fault(fault) => NotDeployed::Fault(fault),
-        })?;
-        let module = self.sandbox.install(prepared);
-        tracing::info!(module = ?module, "module deployed");
-        Ok((module, deployment))
-    }
-
-    /// Compiles, if need be.
-    async fn prepare(
-        &self,
-        deployment: Deployment,
-        component: Vec<u8>,
-    ) -> Result<Result<Prepared, Refusal>, Fault> {
-        let sandbox = Arc::clone(&self.sandbox);
-        aside(move || sandbox.prepare(deployment, &component)).await
     }
 
     /// Deploys a workflow's text. Whether the caller is still there or not, it
@@ -181,10 +135,10 @@ impl Deployer {
     }
 
     async fn deploy_workflow(&self, text: &str) -> Result<Digest, NotDeployed> {
-        let (sandbox, text) = (Arc::clone(&self.sandbox), text.to_owned());
+        let (routes, text) = (Arc::clone(&self.routes), text.to_owned());
         let workflow = aside(move || {
             let workflow = Workflow::parse(&text)?;
-            check::holds(&sandbox, &workflow)?;
+            check::holds(&*routes, &workflow)?;
             Ok::<_, Refusal>(workflow)
         });
         let workflow = workflow.await??;
@@ -216,11 +170,6 @@ async fn finish<T: Send + 'static>(
 ) -> Result<T, NotDeployed> {
     let ended_early = |e| Fault::Unavailable(format!("the deployment ended early: {e}"));
     tokio::spawn(work).await.map_err(ended_early)?
-}
-
-fn version_used(name: &str, digest: Digest) -> Refusal {
-    let detail = format!("{name} is deployed with the digest {digest}; raise the version");
-    Refusal::new(Code::ModuleVersionUsed, detail)
 }
 
 /// What to call a workflow that does not parse.
