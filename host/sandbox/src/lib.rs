@@ -51,6 +51,8 @@ use crate::engine::Ticker;
 use crate::registry::Registry;
 
 pub use crate::cache::CacheError;
+pub use crate::call::Measured;
+pub use crate::guest::{GuestLine, GuestLog};
 pub use crate::inspect::{Inspected, inspect};
 pub use crate::limits::{LimitError, Limits};
 
@@ -91,6 +93,7 @@ pub struct Sandbox {
     limits: Limits,
     cache: Cache,
     registry: Registry,
+    log: Option<Arc<dyn GuestLog>>,
     /// A turn for each instance that the pool has room for.
     turns: Semaphore,
     _ticker: Ticker,
@@ -108,9 +111,17 @@ impl Sandbox {
             limits,
             cache: Cache::open(cache_dir, &engine)?,
             registry: Registry::default(),
+            log: None,
             turns: Semaphore::new(limits.concurrency as usize),
             _ticker: Ticker::start(&engine).map_err(SandboxError::Ticker)?,
         })
+    }
+
+    /// Hands what modules write to `log` as well; for modules that are prepared
+    /// from now on.
+    #[must_use]
+    pub fn log_to(self, log: Arc<dyn GuestLog>) -> Self {
+        Self { log: Some(log), ..self }
     }
 
     /// Reads a component, without compiling or running anything of it.
@@ -180,7 +191,8 @@ impl Sandbox {
         let label = format!("{}@{}", module.manifest.name, module.manifest.version);
         let world = module.manifest.world;
         let limits = self.limits.of_world(world).lowered(&module.manifest.limits);
-        Ok(Arc::new(Compiled::link(&component, world, label.into(), limits)?))
+        let log = self.log.clone();
+        Ok(Arc::new(Compiled::link(&component, world, label.into(), limits, log)?))
     }
 
     /// All deployed modules, by name and version.
@@ -201,8 +213,7 @@ impl Actions for Sandbox {
     }
 
     async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault> {
-        let (compiled, _turn) = self.turn(module).await?;
-        compiled.run(module, &call).await
+        Ok(self.measure(module, &call).await?.ran)
     }
 
     async fn validate(
@@ -217,6 +228,15 @@ impl Actions for Sandbox {
 }
 
 impl Sandbox {
+    /// Runs one call of an action, as [`Actions::run`], and says what it took.
+    ///
+    /// # Errors
+    /// The host's own failures.
+    pub async fn measure(&self, module: &Module, call: &Call) -> Result<Measured, Fault> {
+        let (compiled, _turn) = self.turn(module).await?;
+        compiled.run(module, call).await
+    }
+
     /// What runs a module, with the leave to do so.
     async fn turn(&self, module: &Module) -> Result<(Arc<Compiled>, SemaphorePermit<'_>), Fault> {
         let compiled = self

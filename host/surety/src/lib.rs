@@ -24,6 +24,8 @@ pub mod tokens;
 pub mod canaries;
 pub mod check;
 pub mod deploy;
+pub mod fixture;
+pub mod guest_logs;
 pub mod policy;
 pub mod routes;
 pub mod serve;

@@ -17,6 +17,7 @@ pub mod canaries;
 pub mod clients;
 pub mod deployments;
 pub mod health;
+pub mod logs;
 pub mod message_types;
 pub mod messages;
 pub mod migrate;
@@ -48,6 +49,7 @@ use utoipa_axum::routes;
 
 use crate::config::Config;
 use crate::deploy::Deployer;
+use crate::guest_logs::GuestLogs;
 use crate::routes::Routes;
 use crate::serve::Stop;
 use crate::tokens::Tokens;
@@ -76,6 +78,10 @@ pub struct App {
     pub workflows: Arc<Workflows>,
     /// Deployed modules.
     pub routes: Arc<Routes>,
+    /// What modules wrote lately.
+    pub guest_logs: Arc<GuestLogs>,
+    /// Room for who follows it.
+    pub log_followers: Semaphore,
     /// Who may do what.
     pub tokens: Tokens,
     /// Room for submissions.
@@ -119,6 +125,7 @@ fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(typed_data::get))
         .routes(routes!(clients::list))
         .routes(routes!(clients::put, clients::get))
+        .routes(routes!(logs::get))
         .routes(routes!(health::status))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

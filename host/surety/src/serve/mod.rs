@@ -34,6 +34,7 @@ use crate::clock::SystemClock;
 use crate::config::{Backend, Config};
 use crate::data::DataFolder;
 use crate::deploy::{Deployer, Rules};
+use crate::guest_logs::GuestLogs;
 use crate::policy;
 use crate::routes::Routes;
 use crate::tokens::Tokens;
@@ -156,7 +157,9 @@ impl Host {
         let workflows = Arc::new(Workflows::default());
         let (limits, compiled) = (config.sandbox, folder.compiled());
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, &compiled));
-        let sandbox = Arc::new(sandbox.await?.context("the sandbox cannot start")?);
+        let sandbox = sandbox.await?.context("the sandbox cannot start")?;
+        let guest_logs = GuestLogs::new(Arc::clone(&clock));
+        let sandbox = Arc::new(sandbox.log_to(Arc::clone(&guest_logs) as _));
         let canaries = Canaries::new(config.canary_limits());
         let routes = Routes::new(Arc::clone(&sandbox), Arc::clone(&canaries));
         let policy = policy::read(&config.policy.file)?;
@@ -212,6 +215,8 @@ impl Host {
             catalog: Arc::clone(&stores.catalog),
             workflows,
             routes,
+            guest_logs,
+            log_followers: Semaphore::new(api::logs::FOLLOWERS_MAX),
             tokens,
             admissions: Semaphore::new(config.http.admissions_max),
             config: Arc::clone(&config),

@@ -11,6 +11,7 @@ use surety_core::module::Manifest;
 use surety_core::policy::Powers;
 use surety_sandbox::{Limits, inspect};
 
+use super::push::located;
 use crate::cli::exit::Failed;
 use crate::cli::output::fields;
 use crate::cli::{Common, input};
@@ -24,7 +25,8 @@ const SIGNATURES: &str = ".signatures.json";
 /// to a file, beside those that are there.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Sign {
-    /// The component
+    /// The component, or the folder of a project that was built
+    #[arg(default_value = ".")]
     file: PathBuf,
     /// The publisher's key file
     #[arg(long, default_value = "surety.key", value_name = "FILE")]
@@ -40,7 +42,8 @@ pub(in crate::cli) struct Sign {
 /// Approves what a component may do under a policy, as its reviewer, and prints it.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Approve {
-    /// The component
+    /// The component, or the folder of a project that was built
+    #[arg(default_value = ".")]
     file: PathBuf,
     /// The reviewer's key file
     #[arg(long, default_value = "surety.key", value_name = "FILE")]
@@ -55,14 +58,15 @@ pub(in crate::cli) struct Approve {
 
 impl Sign {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
-        let (subject, _) = read(&self.file)?;
+        let (component, _) = located(&self.file, None)?;
+        let (subject, _) = read(&component)?;
         let text = subject.publish_text();
         if self.text {
             let value = json!({ "text": text });
             return Ok(common.output().value(&value, |_| text.clone())?);
         }
         let claim = Claim::sign(&key(&self.key)?, &text);
-        let file = self.out.unwrap_or_else(|| beside(&self.file));
+        let file = self.out.unwrap_or_else(|| beside(&component));
         let mut all = kept(&file)?;
         all.signatures.retain(|kept| kept.signer != claim.signer);
         all.signatures.push(claim.clone());
@@ -81,7 +85,8 @@ impl Sign {
 
 impl Approve {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
-        let (subject, manifest) = read(&self.file)?;
+        let (component, _) = located(&self.file, None)?;
+        let (subject, manifest) = read(&component)?;
         let policy = policy::read(&self.policy)?;
         let Manifest { name, version, capabilities, .. } = &manifest;
         let grant = policy.grant(name, version, subject.digest, capabilities);
@@ -89,7 +94,7 @@ impl Approve {
         let Claim { signer, signature } =
             Claim::sign(&key(&self.key)?, &subject.review_text(powers.digest()));
         let approval = Approval { powers: powers.digest(), signer, signature };
-        let file = self.out.unwrap_or_else(|| beside(&self.file));
+        let file = self.out.unwrap_or_else(|| beside(&component));
         let mut all = kept(&file)?;
         all.approvals.retain(|kept| kept.signer != signer);
         all.approvals.push(approval);
@@ -123,6 +128,11 @@ pub(super) fn kept(file: &Path) -> anyhow::Result<Endorsements> {
     if !file.exists() {
         return Ok(Endorsements::NONE);
     }
+    read_signatures(file)
+}
+
+/// The signatures in a file.
+pub(super) fn read_signatures(file: &Path) -> anyhow::Result<Endorsements> {
     serde_json::from_str(&input::text(file)?)
         .with_context(|| format!("the signatures {} cannot be read", file.display()))
 }
