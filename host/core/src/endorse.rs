@@ -74,6 +74,16 @@ impl Claim {
     pub fn sign(key: &PrivateKey, text: &str) -> Self {
         Self { signer: key.address(), signature: key.sign_text(text).to_string() }
     }
+
+    /// A text signed elsewhere, by whoever the signature is of.
+    ///
+    /// # Errors
+    /// The code of a malformed signature.
+    pub fn by_wallet(signature: &str, text: &str) -> Result<Self, Refusal> {
+        let parsed = Signature::parse(signature)?;
+        let signer = recover(&eip191_hash(text.as_bytes()), &parsed)?;
+        Ok(Self { signer, signature: parsed.to_string() })
+    }
 }
 
 /// A reviewer's signature, and over what.

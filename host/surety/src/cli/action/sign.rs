@@ -3,9 +3,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
+use surety_core::crypto::PrivateKey;
 use surety_core::endorse::{Approval, Claim, Endorsements, Subject};
 use surety_core::module::Manifest;
 use surety_core::policy::Powers;
@@ -34,9 +35,8 @@ pub(in crate::cli) struct Sign {
     /// Where signatures are kept [default: the component's name and .signatures.json]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Print the text for a wallet to sign, and sign nothing
-    #[arg(long)]
-    text: bool,
+    #[command(flatten)]
+    wallet: Wallet,
 }
 
 /// Approves what a component may do under a policy, as its reviewer, and prints it.
@@ -54,6 +54,35 @@ pub(in crate::cli) struct Approve {
     /// Where signatures are kept [default: the component's name and .signatures.json]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    wallet: Wallet,
+}
+
+/// A key that is not in a file.
+#[derive(Debug, Args)]
+struct Wallet {
+    /// Print the text for a wallet to sign, and sign nothing
+    #[arg(long)]
+    text: bool,
+    /// A wallet's signature over that text, to be kept
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["text", "key"])]
+    signature: Option<String>,
+}
+
+impl Wallet {
+    /// The wallet's signature, or one by the key of a file. None when the text was
+    /// asked for, and is printed.
+    fn claim(&self, common: &Common, key: &Path, text: &str) -> Result<Option<Claim>, Failed> {
+        if self.text {
+            let value = json!({ "text": text });
+            common.output().value(&value, |_| text.to_owned())?;
+            return Ok(None);
+        }
+        match &self.signature {
+            None => Ok(Some(Claim::sign(&read_exposed(key)?, text))),
+            Some(signature) => Claim::by_wallet(signature, text).map(Some).map_err(Failed::refused),
+        }
+    }
 }
 
 impl Sign {
@@ -61,11 +90,7 @@ impl Sign {
         let (component, _) = located(&self.file, None)?;
         let (subject, _) = read(&component)?;
         let text = subject.publish_text();
-        if self.text {
-            let value = json!({ "text": text });
-            return Ok(common.output().value(&value, |_| text.clone())?);
-        }
-        let claim = Claim::sign(&key(&self.key)?, &text);
+        let Some(claim) = self.wallet.claim(common, &self.key, &text)? else { return Ok(()) };
         let file = self.out.unwrap_or_else(|| beside(&component));
         let mut all = kept(&file)?;
         all.signatures.retain(|kept| kept.signer != claim.signer);
@@ -91,8 +116,9 @@ impl Approve {
         let Manifest { name, version, capabilities, .. } = &manifest;
         let grant = policy.grant(name, version, subject.digest, capabilities);
         let powers = Powers::of(&grant).map_err(Failed::refused)?;
-        let Claim { signer, signature } =
-            Claim::sign(&key(&self.key)?, &subject.review_text(powers.digest()));
+        let text = subject.review_text(powers.digest());
+        let Some(claim) = self.wallet.claim(common, &self.key, &text)? else { return Ok(()) };
+        let Claim { signer, signature } = claim;
         let approval = Approval { powers: powers.digest(), signer, signature };
         let file = self.out.unwrap_or_else(|| beside(&component));
         let mut all = kept(&file)?;
@@ -150,10 +176,10 @@ fn read(file: &Path) -> Result<(Subject, Manifest), Failed> {
     Ok((Subject { module, version, digest }, manifest))
 }
 
-fn key(file: &Path) -> anyhow::Result<surety_core::crypto::PrivateKey> {
+fn read_exposed(file: &Path) -> anyhow::Result<PrivateKey> {
     if is_exposed(file)? {
         let key = file.display();
         let _ = writeln!(std::io::stderr(), "surety: other users can read the key {key}");
     }
-    read_key(file).map_err(|e| anyhow!("{e:#}"))
+    read_key(file)
 }
