@@ -6,6 +6,7 @@ use serde_json::json;
 use surety_core::bundle::Bundle;
 use surety_core::canary::{Canary, Course, Tally};
 use surety_core::deployment::{Change, Deployed, HISTORY_MAX, NewDeployment, Revocation};
+use surety_core::effect::Closed;
 use surety_core::endorse::{Claim, Endorsements};
 use surety_core::intake::IntakeError;
 use surety_core::machine::{self, Decision, Loaded, Ran, Step, Turn};
@@ -53,7 +54,7 @@ async fn step(rig: &Rig, loaded: &Loaded) -> Step {
         panic!("no action is due");
     };
     let module = rig.actions.resolve(&invoke.module).unwrap();
-    let ran: Ran = rig.actions.run(&module, machine::call(loaded)).await.unwrap();
+    let ran: Ran = rig.actions.run(&module, machine::call(loaded), Arc::new(Closed)).await.unwrap();
     let turn = Turn { workflow: &workflow, loaded, invoke, module: Some(&module) };
     turn.step(&ran, loaded.head.updated_at)
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use surety_core::bundle::Bundle;
 use surety_core::crypto::{PrivateKey, Signature, eip191_hash, recover};
+use surety_core::effect::Closed;
 use surety_core::json;
 use surety_core::machine::{self, Decision, Loaded, Turn};
 use surety_core::message::Envelope;
@@ -18,7 +19,7 @@ use surety_core::workflow::Workflow;
 use surety_sandbox::{Limits, Sandbox};
 use surety_store::Memory;
 use surety_tests::clock::VirtualClock;
-use surety_tests::host::{MODULES, guests, repository, sign, withdrawal};
+use surety_tests::host::{MODULES, compiling, guests, repository, sign, withdrawal};
 use surety_tests::rig::{HOST_KEY, Rig, client_key};
 use tempfile::TempDir;
 
@@ -112,7 +113,7 @@ async fn admitted(workflow: &Workflow, stages: &mut Stages) -> Result<Loaded> {
 }
 
 fn sandbox(folder: &std::path::Path) -> Result<Sandbox> {
-    let sandbox = Sandbox::new(Limits::default(), folder)?;
+    let sandbox = Sandbox::new(Limits::default(), compiling(folder))?;
     for module in MODULES {
         let component = std::fs::read(guests().join(format!("{module}.wasm")))?;
         let settings = repository(&format!("actions/{module}/settings.demo.json"));
@@ -145,7 +146,7 @@ async fn walk(
         let handle = tokio::runtime::Handle::current();
         let call = || {
             tokio::task::block_in_place(|| {
-                handle.block_on(sandbox.run(&module, machine::call(&loaded)))
+                handle.block_on(sandbox.run(&module, machine::call(&loaded), Arc::new(Closed)))
             })
         };
         time(&format!("action: {name}"), stages, || {

@@ -64,7 +64,7 @@ impl Bundle {
     /// the same bundle, whenever and however often it is closed.
     #[must_use]
     pub fn close(loaded: &Loaded, key: &PrivateKey) -> Self {
-        let Loaded { message, receipt, head, records } = loaded.clone();
+        let Loaded { message, receipt, head, records, .. } = loaded.clone();
         let closing = Closing::sign(key, message.msg_id, head.link);
         Self { message, receipt, records, closing }
     }
@@ -161,6 +161,10 @@ impl Bundle {
             self.check_link(&record, seq, link, records.last())
                 .map_err(|why| bad(why.to_owned()))?;
             self.check_signal(&record).map_err(|why| bad(format!("its signal: {why}")))?;
+            let none = matches!(record.cause, Cause::Admission | Cause::Signal | Cause::Timer);
+            if none && !record.effects.is_empty() {
+                return Err(bad("it holds effects, and there was no action".to_owned()));
+            }
             link = Digest::of(&sealed.bytes);
             records.push(record);
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capability::Capabilities;
+use crate::policy::{Grant, Policy, Ungranted};
 use crate::record::ModuleRef;
 use crate::refusal::{Code, Refusal};
 use crate::schema::Schema;
@@ -67,6 +68,10 @@ limits! {
     http_bytes_max,
     /// Milliseconds that one call waits for responses.
     http_ms_max,
+    /// Calls at the same time.
+    module_calls_max,
+    /// Calls that begin in a second.
+    module_calls_per_second_max,
 }
 
 fn lower(one: Option<u64>, other: Option<u64>) -> Option<u64> {
@@ -158,6 +163,8 @@ pub struct Module {
     pub settings: Arc<str>,
     /// The digest of that text.
     pub settings_digest: Digest,
+    /// What it may have of what it asks for; nothing until [`Module::granted`].
+    pub grant: Arc<Grant>,
     reads: Schema,
     writes: BTreeMap<MsgState, Schema>,
 }
@@ -196,7 +203,22 @@ impl Module {
             digest,
             settings: settings.into(),
             settings_digest: Digest::of(settings.as_bytes()),
+            grant: Arc::default(),
         })
+    }
+
+    /// The module with what a policy grants it.
+    #[must_use]
+    pub fn granted(self, policy: &Policy) -> Self {
+        let Manifest { name, version, capabilities, .. } = &*self.manifest;
+        let grant = Arc::new(policy.grant(name, version, self.digest, capabilities));
+        Self { grant, ..self }
+    }
+
+    /// What it asks for and is granted in no part.
+    #[must_use]
+    pub fn ungranted(&self) -> Vec<Ungranted> {
+        self.grant.ungranted(&self.manifest.capabilities)
     }
 
     /// The schema of the Msg_Ext that it needs.

@@ -6,7 +6,8 @@
 //!              │         ├─ routes    which module gets a call; canaries, revocations → sandbox
 //!              │         ├─ workers   feeder → controllers
 //!              │         └─ http      connections → api
-//!              └─ the other commands, which are clients of the api
+//!              ├─ action test ─ fixture   a component in the sandbox, without a host
+//!              └─ the other commands, most of which are clients of the api
 //! ```
 //!
 //! It runs on Unix: it answers SIGTERM, and its secrets are files of mode 600.
@@ -23,8 +24,8 @@ pub mod tokens;
 
 pub mod canaries;
 pub mod check;
+pub mod compile;
 pub mod deploy;
-pub mod fixture;
 pub mod guest_logs;
 pub mod policy;
 pub mod routes;
@@ -32,3 +33,5 @@ pub mod serve;
 pub mod watch;
 
 pub mod api;
+
+pub mod fixture;

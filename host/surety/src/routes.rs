@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use async_trait::async_trait;
+use surety_core::effect::Outside;
 use surety_core::machine::{Call, Ran};
 use surety_core::message::Message;
 use surety_core::module::Module;
@@ -144,13 +145,18 @@ impl Actions for Routes {
         }
     }
 
-    async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault> {
+    async fn run(
+        &self,
+        module: &Module,
+        call: Call,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Ran, Fault> {
         self.check(module)?;
         if !self.canaries.any() {
-            return self.sandbox.run(module, call).await;
+            return self.sandbox.run(module, call, outside).await;
         }
         let started = Instant::now();
-        let ran = self.sandbox.run(module, call).await?;
+        let ran = self.sandbox.run(module, call, outside).await?;
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.canaries.time(module, micros);
         Ok(ran)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Head, Loaded, Next, Phase, Step, TRANSITIONS_MAX, cut};
 use crate::codec::Writer;
+use crate::effect::Effect;
 use crate::ext::MsgExt;
 use crate::guard::{GuardFailure, Scope};
 use crate::message::Message;
@@ -19,6 +20,11 @@ pub(super) struct Walk<'w> {
     loaded: Loaded,
     expect: Seq,
     at: Time,
+    /// What an attempt did that does not come to its own end: it goes into the
+    /// record of whoever moves the message.
+    pub(super) unfinished: Vec<Effect>,
+    /// The revision that it starts from has a journal.
+    pub(super) journaled: bool,
 }
 
 /// What is said of a move beside where it leads.
@@ -36,10 +42,12 @@ impl<'w> Walk<'w> {
     pub(super) fn new(workflow: &'w Workflow, loaded: &Loaded, at: Time) -> Self {
         let mut records = Vec::with_capacity(loaded.records.len() + 2);
         records.extend_from_slice(&loaded.records);
-        let Loaded { message, receipt, head, .. } = loaded;
+        let Loaded { message, receipt, head, journal, .. } = loaded;
+        let unfinished: Vec<_> = journal.iter().map(|entry| entry.effect.clone()).collect();
+        let journaled = !unfinished.is_empty();
         let (message, receipt) = (Arc::clone(message), Arc::clone(receipt));
-        let loaded = Loaded { message, receipt, head: head.clone(), records };
-        Self { workflow, expect: loaded.head.seq, loaded, at }
+        let loaded = Loaded { message, receipt, head: head.clone(), records, journal: Vec::new() };
+        Self { workflow, expect: loaded.head.seq, loaded, at, unfinished, journaled }
     }
 
     pub(super) fn head(&self) -> &Head {
@@ -68,6 +76,7 @@ impl<'w> Walk<'w> {
             failure: by.failure,
             fuel: 0,
             engine: String::new(),
+            effects: Vec::new(),
             signal: Vec::new(),
             prev: head.link,
         }
@@ -185,6 +194,7 @@ impl<'w> Walk<'w> {
             record.failure.get_or_insert(failure);
         }
         (head.seq, head.updated_at) = (record.seq, record.at);
+        record.effects.append(&mut self.unfinished);
         let sealed = record.seal();
         head.link = sealed.hash;
         self.loaded.records.push(sealed);
@@ -198,7 +208,8 @@ impl<'w> Walk<'w> {
             Phase::Running | Phase::Waiting | Phase::Final => Next::Feed(head.due),
             Phase::Parked => Next::Rest,
         };
-        Step { loaded: self.loaded, expect: self.expect, next, uses: None }
+        let Self { loaded, expect, journaled, .. } = self;
+        Step { loaded, expect, next, uses: None, journaled }
     }
 
     /// The step, by somebody who holds no ticket. It is followed by one at once
@@ -310,6 +321,7 @@ pub fn admitted(message: Message, receipt: Receipt, workflow: &Workflow) -> (Loa
         failure: None,
         fuel: 0,
         engine: String::new(),
+        effects: Vec::new(),
         signal: Vec::new(),
         prev: content_hash,
     };
@@ -327,9 +339,10 @@ pub fn admitted(message: Message, receipt: Receipt, workflow: &Workflow) -> (Loa
         last_error: None,
         given: Vec::new(),
     };
-    let loaded =
-        Loaded { message: message.into(), receipt: receipt.into(), head, records: Vec::new() };
-    let mut walk = Walk { workflow, loaded, expect: 0, at };
+    let (message, receipt) = (message.into(), receipt.into());
+    let loaded = Loaded { message, receipt, head, records: Vec::new(), journal: Vec::new() };
+    let unfinished = Vec::new();
+    let mut walk = Walk { workflow, loaded, expect: 0, at, unfinished, journaled: false };
     walk.go(record, ext, None);
     let Step { loaded, next, .. } = walk.finish_unasked();
     (loaded, next)

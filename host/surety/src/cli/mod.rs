@@ -2,8 +2,9 @@
 //! and one in its match.
 //!
 //! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` (as typed data
-//! with a definition at hand), `workflow graph` of a file and, with modules given,
-//! `workflow check` work here; all others ask a host over HTTP.
+//! with a definition at hand), `action new|build|check|test`, `workflow graph` of a
+//! file and, with modules given, `workflow check` work here; all others ask a host
+//! over HTTP.
 
 mod exit;
 mod input;
@@ -13,6 +14,7 @@ mod remote;
 mod action;
 mod archive;
 mod client;
+mod compile;
 mod keys;
 mod message;
 mod reconcile;
@@ -58,7 +60,7 @@ enum Command {
     /// Write, sign, submit and follow messages
     #[command(subcommand)]
     Message(message::Message),
-    /// Deploy action modules
+    /// Make, build, test and deploy action modules
     #[command(subcommand)]
     Action(action::Action),
     /// Check, draw and deploy workflows
@@ -73,6 +75,8 @@ enum Command {
     Archive(archive::Archive),
     /// Verify a bundle, without a host
     Verify(verify::Verify),
+    #[command(name = crate::compile::SUBCOMMAND, hide = true)]
+    Compile(compile::Compile),
 }
 
 /// What every command takes.
@@ -148,6 +152,7 @@ impl Common {
 pub fn run() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     let done = match command {
+        Command::Compile(compile) => return compile.run(),
         Command::Serve(serve) => serve.run(&common),
         Command::Keys(keys) => keys.run(&common),
         Command::Token(token) => token.run(&common),

@@ -11,7 +11,8 @@ use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 use surety_core::canary::CanaryLimits;
 use surety_core::intake::IntakeLimits;
-use surety_sandbox::Limits;
+use surety_egress::EgressConfig;
+use surety_sandbox::{CompileLimits, Limits};
 
 use crate::tokens::TokenEntry;
 pub use sections::{
@@ -38,8 +39,12 @@ pub struct Config {
     pub controller: Controller,
     /// What actions may use.
     pub sandbox: Limits,
+    /// What compiling them may use.
+    pub compile: CompileLimits,
     /// What modules may have beyond `log`.
     pub policy: PolicyFiles,
+    /// Requests of modules.
+    pub egress: EgressConfig,
     /// When a canary is stopped.
     pub canary: CanarySection,
     /// What is told.
@@ -57,7 +62,9 @@ impl Default for Config {
             intake: Intake::default(),
             controller: Controller::default(),
             sandbox: Limits::default(),
+            compile: CompileLimits::default(),
             policy: PolicyFiles::default(),
+            egress: EgressConfig::default(),
             canary: CanarySection::default(),
             log: Log::default(),
         }
@@ -65,7 +72,8 @@ impl Default for Config {
 }
 
 /// Keys at which zero means something; the sandbox checks its own.
-const ZERO_ALLOWED: [&str; 2] = ["controller.threads", "controller.shutdown_grace_ms"];
+const ZERO_ALLOWED: [&str; 3] =
+    ["controller.threads", "controller.shutdown_grace_ms", "egress.redirects_max"];
 
 impl Config {
     /// Reads a file, or the defaults when there is none.
@@ -78,7 +86,13 @@ impl Config {
             .with_context(|| format!("the configuration {} cannot be read", file.display()))?;
         let mut config = Self::parse(&text)
             .with_context(|| format!("the configuration {} is not valid", file.display()))?;
-        config.policy.seen_from(file.parent().unwrap_or(Path::new("")));
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let PolicyFiles { file, secrets_file, .. } = &mut config.policy;
+        for path in [file, secrets_file, &mut config.egress.ca_file] {
+            if !path.as_os_str().is_empty() {
+                *path = folder.join(&*path);
+            }
+        }
         Ok(config)
     }
 
@@ -107,6 +121,7 @@ impl Config {
             }
         }
         self.sandbox.check().context("`[sandbox]`")?;
+        self.compile.check().context("`[compile]`")?;
         for (i, token) in self.tokens.iter().enumerate() {
             let twice =
                 self.tokens[..i].iter().any(|t| t.name == token.name || t.hash == token.hash);
@@ -197,6 +212,7 @@ mod tests {
             ("[http]\nconnections_max = \"many\"", "connections_max"),
             ("[http]\nconnections_max = 0", "`http.connections_max` is 0"),
             ("[sandbox]\nfuel_max = 0", "fuel_max"),
+            ("[compile]\nmemory_bytes_max = 1000", "memory_bytes_max"),
             ("[intake]\nmsg_ids_count_max = -1", "msg_ids_count_max"),
             ("[[tokens]]\nname = \"a\"\nrole = \"root\"", "line 3"),
             ("listen = \"here\"", "line 1"),

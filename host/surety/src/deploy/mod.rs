@@ -8,11 +8,13 @@
 //! ```
 
 mod canary;
+mod missing;
 mod modules;
 mod push;
 mod removal;
 mod revoke;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -22,6 +24,7 @@ use surety_core::refusal::{Code, Refusal};
 use surety_core::types::Digest;
 use surety_core::workflow::Workflow;
 use surety_core::workflows::Workflows;
+use surety_sandbox::NotReady;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::check;
@@ -41,6 +44,15 @@ pub enum NotDeployed {
 impl From<Refusal> for NotDeployed {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<NotReady> for NotDeployed {
+    fn from(not_ready: NotReady) -> Self {
+        match not_ready {
+            NotReady::Refused(refusal) => Self::Refused(refusal),
+            NotReady::Fault(fault) => Self::Fault(fault),
+        }
     }
 }
 
@@ -80,8 +92,8 @@ impl Deployer {
         clock: Arc<dyn Clock>,
         rules: Rules,
     ) -> Arc<Self> {
-        // One at a time: compiling takes gigabytes for the largest components,
-        // and the order in the catalog is the order of taking effect.
+        // One at a time: the order in the catalog is the order of taking effect, and
+        // only one component is compiled at a time.
         let turn = Arc::new(Semaphore::new(1));
         Arc::new(Self { catalog, guarantee, routes, workflows, clock, rules, turn })
     }
@@ -92,19 +104,24 @@ impl Deployer {
         Arc::clone(&self.turn).try_acquire_owned().ok()
     }
 
-    /// At a start: makes everything run that the catalog has.
+    /// At a start: makes everything run that the catalog has. What has to be compiled
+    /// again is compiled afterwards, while the host serves.
     ///
     /// # Errors
     /// Which module or workflow cannot run here any more. The messages that are
     /// pinned to it would park one by one, so a person should see it first.
-    pub async fn load(&self) -> anyhow::Result<()> {
+    pub async fn load(self: &Arc<Self>) -> anyhow::Result<()> {
         self.load_revocations().await?;
         // Before the modules, so that none of them is a stable one for a moment.
         for canary in self.catalog.canaries().await? {
             self.routes.canaries().put(canary);
         }
+        let mut missing = BTreeSet::new();
         for deployed in self.catalog.modules().await? {
-            self.load_module(deployed).await?;
+            let digest = deployed.deployment.digest;
+            if !self.load_module(deployed).await? {
+                missing.insert(digest);
+            }
         }
         for text in self.catalog.workflows().await? {
             let digest = Digest::of(text.as_bytes());
@@ -112,6 +129,9 @@ impl Deployer {
                 format!("the deployed workflow {} is refused", workflow_name(&text, digest))
             })?;
             self.workflows.add(workflow.into());
+        }
+        if !missing.is_empty() {
+            tokio::spawn(Arc::clone(self).compile_missing(missing));
         }
         Ok(())
     }

@@ -9,12 +9,12 @@ use semver::Version;
 use surety_core::canary::{Canary, Course};
 use surety_core::deployment::{Change, Deployed, in_effect, removed, undone, without};
 use surety_core::endorse::Subject;
-use surety_core::module::Manifest;
+use surety_core::module::{Manifest, Module};
 use surety_core::ports::{Actions as _, DeployError, Deployment, Fault};
 use surety_core::refusal::{Code, Refusal};
 use surety_core::types::{Digest, ModuleName};
 use surety_core::workflow::{ModuleSpec, Workflow};
-use surety_sandbox::Prepared;
+use surety_sandbox::{Inspected, NotReady, Prepared};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Deployer, NotDeployed, aside, finish};
@@ -28,8 +28,9 @@ pub(super) fn subject(deployment: &Deployment) -> Subject {
 
 impl Deployer {
     /// At a start: makes a module run, unless it may not. One that lacks signatures
-    /// by the policy of now is there, and gets no calls.
-    pub(super) async fn load_module(&self, deployed: Deployed) -> anyhow::Result<()> {
+    /// by the policy of now is there, and gets no calls. Gives whether nothing is left
+    /// to be compiled.
+    pub(super) async fn load_module(&self, deployed: Deployed) -> anyhow::Result<bool> {
         let Deployed { deployment, endorsements, .. } = deployed;
         let name = format!("{}@{}", deployment.name, deployment.version);
         let digest = deployment.digest;
@@ -43,26 +44,48 @@ impl Deployer {
         });
         self.routes.set_unsigned(digest, unsigned);
         let withheld = self.routes.withheld(digest);
-        let component = self.catalog.component(digest).await?;
-        let component = component
-            .ok_or_else(|| anyhow!("the component {digest} of the module {name} is gone"))?;
-        match (self.prepare(deployment, component).await?, withheld) {
-            (Ok(prepared), None) => {
-                self.routes.sandbox().install(prepared);
+        if let Some(why) = &withheld {
+            tracing::warn!(module = name, why, "a deployed module gets no calls");
+        }
+        match self.restore(deployment).await {
+            // One that gets no calls need not be compiled.
+            Ok(ready) => Ok(ready || withheld.is_some()),
+            Err(error) if withheld.is_some() => {
+                tracing::warn!(module = name, %error, "it could not run either");
+                Ok(true)
             }
-            (Ok(prepared), Some(why)) => {
-                tracing::warn!(module = name, why, "a deployed module gets no calls");
-                self.routes.sandbox().install(prepared);
-            }
-            (Err(refusal), None) => {
-                return Err(refusal)
-                    .with_context(|| format!("the deployed module {name} is refused"));
-            }
-            (Err(refusal), Some(why)) => {
-                tracing::warn!(module = name, why, %refusal, "a deployed module gets no calls");
+            Err(error) => {
+                Err(error).with_context(|| format!("the deployed module {name} is refused"))
             }
         }
-        Ok(())
+    }
+
+    /// Installs a deployment; gives whether it can run already.
+    async fn restore(&self, deployment: Deployment) -> anyhow::Result<bool> {
+        let sandbox = Arc::clone(self.routes.sandbox());
+        let (restoring, of) = (Arc::clone(&sandbox), deployment.clone());
+        if let Some(prepared) = aside(move || restoring.restore(&of)).await?? {
+            say_ungranted(&sandbox.install(prepared));
+            return Ok(true);
+        }
+        let component = self.component(deployment.digest).await?;
+        let read = self.inspect(component).await??;
+        say_ungranted(&*sandbox.announce(&deployment, read)?);
+        Ok(false)
+    }
+
+    pub(super) async fn component(&self, digest: Digest) -> anyhow::Result<Vec<u8>> {
+        let component = self.catalog.component(digest).await?;
+        component.ok_or_else(|| anyhow!("its component {digest} is gone"))
+    }
+
+    /// Reads a component.
+    pub(super) async fn inspect(
+        &self,
+        component: Vec<u8>,
+    ) -> Result<Result<Inspected, NotReady>, Fault> {
+        let sandbox = Arc::clone(self.routes.sandbox());
+        aside(move || sandbox.inspect(&component)).await
     }
 
     /// Compiles, if need be.
@@ -70,7 +93,7 @@ impl Deployer {
         &self,
         deployment: Deployment,
         component: Vec<u8>,
-    ) -> Result<Result<Prepared, Refusal>, Fault> {
+    ) -> Result<Result<Prepared, NotReady>, Fault> {
         let sandbox = Arc::clone(self.routes.sandbox());
         aside(move || sandbox.prepare(deployment, &component)).await
     }
@@ -194,7 +217,7 @@ impl Deployer {
         let routes = Arc::clone(&self.routes);
         let name = name.clone();
         let check = move || {
-            let may = |spec: &ModuleSpec, module: &surety_core::module::Module| {
+            let may = |spec: &ModuleSpec, module: &Module| {
                 digests.contains(&module.digest)
                     && routes.withheld(module.digest).is_none()
                     && (spec.pins(module.digest) || !routes.canaries().is_one(module))
@@ -220,5 +243,17 @@ impl Deployer {
             }
             DeployError::Fault(fault) => NotDeployed::Fault(fault),
         })
+    }
+}
+
+/// A module that was deployed runs without what the policy no longer grants.
+fn say_ungranted(module: &Module) {
+    for ungranted in module.ungranted() {
+        tracing::warn!(
+            ?module,
+            pointer = ungranted.pointer,
+            detail = ungranted.detail,
+            "a deployed module lacks what it asks for"
+        );
     }
 }

@@ -8,7 +8,7 @@ use surety_core::endorse::{Endorsements, Subject};
 use surety_core::module::{Manifest, Module};
 use surety_core::policy::Powers;
 use surety_core::ports::{DeployError, Deployment};
-use surety_core::refusal::{Code, Refusal};
+use surety_core::refusal::{Code, Finding, Refusal};
 use surety_core::types::Digest;
 use surety_sandbox::Inspected;
 use tokio::sync::OwnedSemaphorePermit;
@@ -51,7 +51,7 @@ impl Deployer {
 
     async fn deploy_module(&self, push: Push) -> Result<Digest, NotDeployed> {
         let Push { component, settings, endorsements, canary } = push;
-        let Inspected { manifest, digest, .. } = self.routes.sandbox().inspect(&component)?;
+        let Inspected { manifest, digest, .. } = self.inspect(component.clone()).await??;
         let (name, version) = (manifest.name.clone(), manifest.version.clone());
         let history = self.catalog.history(&name).await?;
         let deployed_at = self.clock.now();
@@ -66,6 +66,7 @@ impl Deployer {
         // Compiled before it is kept: what the catalog has must run at a start.
         // Kept before it runs: what runs must be there after a crash.
         let prepared = self.prepare(deployment.clone(), component.clone()).await??;
+        granted(prepared.module())?;
         self.check_fits(prepared.module()).await?;
         let label = format!("{}@{}", deployment.name, deployment.version);
         let put = Some(NewDeployment { deployment, endorsements, component });
@@ -207,4 +208,14 @@ fn is_there(history: &[Deployed], new: &Deployment, endorsements: &Endorsements)
 fn version_used(name: &str, digest: Digest) -> Refusal {
     let detail = format!("{name} is or was deployed with the digest {digest}; raise the version");
     Refusal::new(Code::ModuleVersionUsed, detail)
+}
+
+/// A module that lacks what it asks for would fail message by message.
+fn granted(module: &Module) -> Result<(), Refusal> {
+    let errors: Vec<_> = module.ungranted().into_iter().map(Finding::from).collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let detail = "the policy does not grant what the module asks for; whoever keeps the host's policy file can add a `[[grant]]`";
+    Err(Refusal { errors, ..Refusal::new(Code::ModuleNotGranted, detail) })
 }

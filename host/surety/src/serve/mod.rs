@@ -22,7 +22,7 @@ use surety_core::operator::Operator;
 use surety_core::ports::{Clock, Fault};
 use surety_core::types::Address;
 use surety_core::workflows::Workflows;
-use surety_sandbox::Sandbox;
+use surety_sandbox::{Confined, Sandbox};
 use surety_store::{EmbeddedConfig, Stores};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -31,6 +31,7 @@ use tokio::task::JoinHandle;
 use crate::api::{self, App};
 use crate::canaries::Canaries;
 use crate::clock::SystemClock;
+use crate::compile;
 use crate::config::{Backend, Config};
 use crate::data::DataFolder;
 use crate::deploy::{Deployer, Rules};
@@ -155,14 +156,19 @@ impl Host {
         let key = Arc::new(folder.host_key()?);
         let tokens = Tokens::new(folder.tokens()?.into_iter().chain(config.tokens.clone()));
         let workflows = Arc::new(Workflows::default());
-        let (limits, compiled) = (config.sandbox, folder.compiled());
-        let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, &compiled));
+        let (policy, egress) = policy::load(&config)?;
+        let secret = key.secret_for("compiled modules");
+        let compiling = compile::by_this_binary(config.compile, folder.compiled(), secret)?;
+        let limits = config.sandbox;
+        let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, compiling));
         let sandbox = sandbox.await?.context("the sandbox cannot start")?;
+        let Confined { seccomp, landlock } = sandbox.confined();
+        tracing::info!(seccomp, landlock, "components are compiled in a process of their own");
         let guest_logs = GuestLogs::new(Arc::clone(&clock));
-        let sandbox = Arc::new(sandbox.log_to(Arc::clone(&guest_logs) as _));
+        let sandbox = sandbox.log_to(Arc::clone(&guest_logs) as _);
+        let sandbox = Arc::new(sandbox.under(policy.clone()));
         let canaries = Canaries::new(config.canary_limits());
-        let routes = Routes::new(Arc::clone(&sandbox), Arc::clone(&canaries));
-        let policy = policy::read(&config.policy.file)?;
+        let routes = Routes::new(sandbox, Arc::clone(&canaries));
         let deployer = Deployer::new(
             Arc::clone(&stores.catalog),
             Arc::clone(&stores.guarantee),
@@ -182,6 +188,7 @@ impl Host {
             reference: Arc::clone(&watched) as _,
             archive: Arc::clone(&stores.archive),
             actions: Arc::clone(&routes) as _,
+            egress: Arc::new(egress),
             clock: Arc::clone(&clock),
             key: Arc::clone(&key),
         };

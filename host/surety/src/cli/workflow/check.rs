@@ -82,7 +82,7 @@ impl Check {
             return Ok(None);
         }
         let read = |file: &PathBuf| {
-            let Inspected { manifest, digest } =
+            let Inspected { manifest, digest, .. } =
                 inspect(&input::bytes(file)?, &Limits::default()).map_err(Failed::refused)?;
             Ok((Arc::new(manifest), digest))
         };
