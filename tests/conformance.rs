@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 use surety_core::bundle::Bundle;
+use surety_core::canary::{Canary, Course, Tally};
+use surety_core::deployment::{Change, Deployed, HISTORY_MAX, NewDeployment, Revocation};
 use surety_core::effect::Closed;
+use surety_core::endorse::{Claim, Endorsements};
 use surety_core::intake::IntakeError;
 use surety_core::machine::{self, Decision, Loaded, Ran, Step, Turn};
 use surety_core::ports::{
@@ -278,23 +281,101 @@ async fn reference_answers_queries_by_page(backend: &Backend) {
     assert_eq!(states, [("done", 4), ("refused", 3)]);
 }
 
+async fn the_catalog_keeps_canaries_and_revocations(backend: &Backend) {
+    let rig = rig(backend).await;
+    let (catalog, now) = (&rig.stores.catalog, rig.controller.clock.now());
+    let canary = |calls, course| Canary {
+        name: "screen".parse().unwrap(),
+        version: "1.1.0".parse().unwrap(),
+        digest: Digest::of(b"two"),
+        share: "10%".parse().unwrap(),
+        started_at: now,
+        course,
+        old: Tally::default(),
+        new: Tally { calls, states: [("screened".to_owned(), calls)].into(), ..Tally::default() },
+    };
+    assert_eq!(catalog.canaries().await.unwrap(), []);
+    let why = "\"quoted\" and\nlong".to_owned();
+    for canary in [canary(0, Course::Runs), canary(9, Course::Stopped { at: now, why })] {
+        let change = Change { canary: Some(canary.clone()), ..Change::new(now) };
+        catalog.change_modules(change).await.unwrap();
+        assert_eq!(catalog.canaries().await.unwrap(), [canary]);
+    }
+    let revocation = |reason: &str| Revocation {
+        digest: Digest::of(b"two"),
+        reason: reason.to_owned(),
+        revoked_at: now,
+        revoked_by: "operator".to_owned(),
+    };
+    catalog.revoke(revocation("leaks")).await.unwrap();
+    catalog.revoke(revocation("again")).await.unwrap();
+    assert_eq!(catalog.revocations().await.unwrap(), [revocation("leaks")]);
+    // As after a start.
+    drop(rig);
+    let rig = self::rig(backend).await;
+    assert_eq!(rig.stores.catalog.revocations().await.unwrap(), [revocation("leaks")]);
+    assert_eq!(rig.stores.catalog.canaries().await.unwrap()[0].new.calls, 9);
+}
+
 async fn the_catalog_keeps_versions(backend: &Backend) {
     let rig = rig(backend).await;
     let catalog = &rig.stores.catalog;
-    let deployment = |content: &[u8], settings: &str| Deployment {
-        name: "screen".parse().unwrap(),
-        version: "1.0.0".parse().unwrap(),
-        digest: Digest::of(content),
-        settings: settings.into(),
-        deployed_at: rig.controller.clock.now(),
+    let now = rig.controller.clock.now();
+    let put = |version: &str, content: &[u8], settings: &str| Change {
+        put: Some(NewDeployment {
+            deployment: Deployment {
+                name: "screen".parse().unwrap(),
+                version: version.parse().unwrap(),
+                digest: Digest::of(content),
+                settings: settings.into(),
+                deployed_at: now,
+            },
+            endorsements: Endorsements {
+                signatures: vec![Claim::sign(&client_key(), settings)],
+                approvals: vec![],
+            },
+            component: content.to_vec(),
+        }),
+        ..Change::new(now)
     };
-    catalog.put_module(deployment(b"one", "{}"), b"one".to_vec()).await.unwrap();
-    catalog.put_module(deployment(b"one", r#"{"a":1}"#), b"one".to_vec()).await.unwrap();
-    let taken = catalog.put_module(deployment(b"two", "{}"), b"two".to_vec()).await;
+    let effective = || async {
+        let modules = catalog.modules().await.unwrap();
+        let show = |d: &Deployed| format!("{} {}", d.deployment.version, d.deployment.settings);
+        modules.iter().map(show).collect::<Vec<_>>()
+    };
+    catalog.change_modules(put("1.0.0", b"one", "{}")).await.unwrap();
+    catalog.change_modules(put("1.0.0", b"one", r#"{"a":1}"#)).await.unwrap();
+    let taken = catalog.change_modules(put("1.0.0", b"two", "{}")).await;
     assert_eq!(taken, Err(DeployError::AlreadyExists(Digest::of(b"one"))));
-    assert_eq!(catalog.modules().await.unwrap(), [deployment(b"one", r#"{"a":1}"#)]);
+    assert_eq!(effective().await, [r#"1.0.0 {"a":1}"#]);
     assert_eq!(catalog.component(Digest::of(b"one")).await.unwrap().unwrap(), b"one");
     assert_eq!(catalog.component(Digest::of(b"two")).await.unwrap(), None);
+    catalog.change_modules(put("1.1.0", b"two", "{}")).await.unwrap();
+    assert_eq!(effective().await, [r#"1.0.0 {"a":1}"#, "1.1.0 {}"]);
+
+    // What ends gives way to what was before, and its version stays taken.
+    let history = catalog.history(&"screen".parse().unwrap()).await.unwrap();
+    let numbers: Vec<_> = history.iter().map(|d| d.number).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] > pair[1]), "{numbers:?}");
+    assert_eq!(history[1].endorsements.signatures[0], Claim::sign(&client_key(), r#"{"a":1}"#));
+    let ends = Change { end: numbers[..2].to_vec(), ..Change::new(now) };
+    catalog.change_modules(ends).await.unwrap();
+    assert_eq!(effective().await, ["1.0.0 {}"]);
+    let refused = Change { end: vec![numbers[2]], ..put("1.1.0", b"three", "{}") };
+    let refused = catalog.change_modules(refused).await;
+    assert_eq!(refused, Err(DeployError::AlreadyExists(Digest::of(b"two"))));
+    assert_eq!(effective().await, ["1.0.0 {}"], "nothing of a refused change is made");
+    let history = catalog.history(&"screen".parse().unwrap()).await.unwrap();
+    let ended: Vec<_> = history.iter().map(|d| d.ended_at).collect();
+    assert_eq!(ended, [Some(now), Some(now), None]);
+    assert_eq!(catalog.history(&"other".parse().unwrap()).await.unwrap(), []);
+    for n in 0..HISTORY_MAX {
+        catalog.change_modules(put("1.2.0", b"three", &n.to_string())).await.unwrap();
+    }
+    let history = catalog.history(&"screen".parse().unwrap()).await.unwrap();
+    assert_eq!(history.len(), HISTORY_MAX + 1, "what is in effect stays");
+    assert_eq!(effective().await, ["1.0.0 {}", "1.2.0 63"]);
+    assert!(catalog.component(Digest::of(b"two")).await.unwrap().is_some());
 
     let put =
         |version, text: &str| catalog.put_workflow("t".parse().unwrap(), version, text.into());
@@ -332,6 +413,7 @@ suite! {
     reference_keeps_the_later_revision,
     reference_answers_queries_by_page,
     the_catalog_keeps_versions,
+    the_catalog_keeps_canaries_and_revocations,
 }
 
 fn embedded(folder: &std::path::Path, pages_max: Option<u32>) -> Config {

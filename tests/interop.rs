@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use surety_core::schema::Schema;
 use surety_core::typed_data::TypedData;
-use surety_tests::host::{Host, repository};
+use surety_tests::host::{Host, guests, path, repository};
 use surety_tests::rig::{CLIENT_KEY, client_key};
 use tempfile::TempDir;
 
@@ -63,6 +63,32 @@ fn wallet_libraries_interoperate_unchanged() {
             run(&host, node, scheme);
         }
     }
+}
+
+/// A publisher's wallet signs a module by its text alone.
+#[test]
+fn a_wallet_signs_a_module() {
+    const SIGN: &str = "import sys; from eth_account import Account; from eth_account.messages import encode_defunct; print('0x' + Account.sign_message(encode_defunct(text=sys.argv[1]), sys.argv[2]).signature.hex().removeprefix('0x'))";
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str| path(&folder.path().join(name));
+    let signer = client_key().address();
+    let policy = format!("[[publish]]\nmodules = ['screen']\nsigners = ['{signer}']\nneeded = 1\n");
+    std::fs::write(file("policy.toml"), policy).unwrap();
+    std::fs::write(file("surety.toml"), "[policy]\nfile = 'policy.toml'\n").unwrap();
+    let host = Host::start_strict(&folder.path().join("data"), &["--config", &file("surety.toml")]);
+    std::fs::copy(guests().join("screen.wasm"), file("screen.wasm")).unwrap();
+    let component = file("screen.wasm");
+    let text = host.done(&["action", "sign", &component, "--text"]).remove(0);
+    let mut wallet = Command::new(installed().join("venv/bin/python"));
+    wallet.args(["-c", SIGN, text["text"].as_str().unwrap(), CLIENT_KEY]);
+    let signature = wallet.output().unwrap();
+    let said = String::from_utf8(signature.stdout).unwrap();
+    let signature = ["--signature", said.trim()];
+    let signed = host.done(&[&["action", "sign", &component][..], &signature].concat()).remove(0);
+    assert_eq!(signed["signer"], signer.to_string());
+    let settings = path(&repository("actions/screen/settings.demo.json"));
+    let pushed = host.done(&["action", "push", &component, "--settings", &settings]).remove(0);
+    assert_eq!(pushed["signers"], json!([signer]));
 }
 
 /// The libraries hash and sign like the host, whatever the schema; its types come

@@ -109,7 +109,23 @@ impl Host {
     #[must_use]
     pub fn start_with(data: &Path, arguments: &[&str]) -> Self {
         let mut command = serve(data);
-        let mut child = command.args(arguments).spawn().expect("the binary starts");
+        command.args(arguments);
+        Self::started(data, command)
+    }
+
+    /// Starts a host that is not in development.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_strict(data: &Path, arguments: &[&str]) -> Self {
+        let mut command = serve_strict(data);
+        command.args(arguments);
+        Self::started(data, command)
+    }
+
+    fn started(data: &Path, mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the binary starts");
         let stdout = child.stdout.take().expect("piped");
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).expect("readable");
@@ -297,9 +313,17 @@ pub fn compiling(folder: &Path) -> Compiling {
     }
 }
 
-/// The command that serves a data folder on a free port.
+/// The command that serves a data folder on a free port, in development: tests push
+/// modules that nobody signs.
 #[must_use]
 pub fn serve(data: &Path) -> Command {
+    let mut command = serve_strict(data);
+    command.arg("--development");
+    command
+}
+
+/// The same, not in development.
+fn serve_strict(data: &Path) -> Command {
     let mut command = Command::new(binary());
     command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data);
     command.stdout(Stdio::piped());

@@ -162,6 +162,10 @@ impl Actions for Scripted {
         spec.admits(name, version, module.digest).then(|| Arc::clone(module))
     }
 
+    fn assign(&self, spec: &ModuleSpec, _: MsgId, _: Seq) -> Result<Arc<Module>, Failure> {
+        self.resolve(spec).ok_or_else(|| spec.missing())
+    }
+
     async fn run(
         &self,
         module: &Module,

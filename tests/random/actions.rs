@@ -12,7 +12,7 @@ use surety_core::module::{Manifest, Module};
 use surety_core::ports::{Actions, Fault};
 use surety_core::record::{Failure, FailureKind};
 use surety_core::refusal::Finding;
-use surety_core::types::{Digest, Seq, Time};
+use surety_core::types::{Digest, MsgId, Seq, Time};
 use surety_core::workflow::ModuleSpec;
 
 use super::case::scripted;
@@ -77,6 +77,10 @@ fn module(case: &Value, name: &str, kind: &Value) -> Arc<Module> {
 impl Actions for CaseActions {
     fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>> {
         self.modules.get(spec.name.as_str()).map(Arc::clone)
+    }
+
+    fn assign(&self, spec: &ModuleSpec, _: MsgId, _: Seq) -> Result<Arc<Module>, Failure> {
+        self.resolve(spec).ok_or_else(|| spec.missing())
     }
 
     async fn run(&self, module: &Module, call: Call, _: Arc<dyn Outside>) -> Result<Ran, Fault> {

@@ -207,18 +207,22 @@ impl Controller {
     /// The module that an attempt runs: the best that is deployed when it starts,
     /// and the same when it is run again after it did something outside.
     fn resolve(&self, invoke: &Invoke, loaded: &Loaded) -> Result<Arc<Module>, Failure> {
-        let missing = |detail| Failure::new(FailureKind::Missing, detail);
+        let Loaded { message, head, .. } = loaded;
+        let assign = |spec: &ModuleSpec| self.actions.assign(spec, message.msg_id, head.step);
         let Some(Entry { module: begun, .. }) = loaded.journal.first() else {
-            return self
-                .actions
-                .resolve(&invoke.module)
-                .ok_or_else(|| missing(format!("no deployed module fits `{}`", invoke.module)));
+            return assign(&invoke.module);
         };
         let exactly = ModuleSpec::exactly(begun.name.clone(), begun.digest);
-        let module = self.actions.resolve(&exactly).filter(|m| m.reference() == *begun);
-        module.ok_or_else(|| {
-            missing(format!("`{exactly}`, with which this attempt began, is not deployed with the same settings any more"))
-        })
+        match assign(&exactly) {
+            Ok(module) if module.reference() == *begun => Ok(module),
+            Err(withheld) if withheld != exactly.missing() => Err(withheld),
+            Ok(_) | Err(_) => Err(Failure::new(
+                FailureKind::Missing,
+                format!(
+                    "`{exactly}`, with which this attempt began, is not deployed with the same settings any more"
+                ),
+            )),
+        }
     }
 
     async fn call(&self, module: &Arc<Module>, loaded: &Loaded) -> Result<Ran, Fault> {

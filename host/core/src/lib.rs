@@ -36,7 +36,11 @@ pub mod check;
 
 pub mod capability;
 pub mod effect;
+pub mod endorse;
 pub mod policy;
+
+pub mod canary;
+pub mod deployment;
 
 pub mod ports;
 

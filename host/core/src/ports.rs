@@ -11,6 +11,8 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::canary::Canary;
+use crate::deployment::{Change, Deployed, Revocation};
 use crate::effect::{Budget, Entry, Outcome, Outside, Request};
 use crate::machine::{Call, Loaded, Next, Ran, Step};
 use crate::message::Message;
@@ -384,15 +386,30 @@ pub enum DeployError {
 /// What is deployed: components by their content, names and versions, workflows.
 #[async_trait]
 pub trait Catalog: Send + Sync {
-    /// On return component and deployment are durable. The same version with the
-    /// same digest takes the new settings; with another digest it is refused.
-    async fn put_module(&self, module: Deployment, component: Vec<u8>) -> Result<(), DeployError>;
+    /// On return the whole change is durable, or nothing of it is. A deployment
+    /// whose version the history has with another digest is refused. Behind it the
+    /// history of its name is bounded; components stay for good, because proofs
+    /// name them.
+    async fn change_modules(&self, change: Change) -> Result<(), DeployError>;
 
     /// The component with this digest.
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Fault>;
 
-    /// All deployments.
-    async fn modules(&self) -> Result<Vec<Deployment>, Fault>;
+    /// The deployments that are in effect, by name and version.
+    async fn modules(&self) -> Result<Vec<Deployed>, Fault>;
+
+    /// All deployments of a name that are kept, the last one first.
+    async fn history(&self, name: &ModuleName) -> Result<Vec<Deployed>, Fault>;
+
+    /// The last canary of each module.
+    async fn canaries(&self) -> Result<Vec<Canary>, Fault>;
+
+    /// On return the revocation is durable. A second one of the same component
+    /// changes nothing.
+    async fn revoke(&self, revocation: Revocation) -> Result<(), Fault>;
+
+    /// All revocations.
+    async fn revocations(&self) -> Result<Vec<Revocation>, Fault>;
 
     /// On return the workflow's text is durable under its type and version. The
     /// same text again is no change; another one is refused.
@@ -413,8 +430,15 @@ pub trait Catalog: Send + Sync {
 /// The sandboxed modules: actions and validators.
 #[async_trait]
 pub trait Actions: Send + Sync {
-    /// The best deployed module that fits: the highest version.
+    /// The best deployed module that fits and may run: the highest version.
     fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>>;
+
+    /// The module that runs the attempts of a message's step, which may be a canary
+    /// for some. The same, as long as what is deployed is.
+    ///
+    /// # Errors
+    /// `missing`, when nothing fits or what fits may not run.
+    fn assign(&self, spec: &ModuleSpec, id: MsgId, step: Seq) -> Result<Arc<Module>, Failure>;
 
     /// Runs one call of an action to its end. Whatever the module does, the host
     /// lives, and the end is in [`Ran`]; a `Fault` is the host's own failure, and

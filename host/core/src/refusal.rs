@@ -186,6 +186,22 @@ codes! {
     ModuleUnknown = "module_unknown",
     /// Deployed workflows would not hold with the module any more.
     ModuleUnfit = "module_unfit",
+    /// The module is not signed by those whom the policy lets publish it.
+    ModuleUnsigned = "module_unsigned",
+    /// The module may do what no reviewer approved whom the policy names.
+    ReviewNeeded = "review_needed",
+    /// The component is revoked.
+    ModuleRevoked = "module_revoked",
+    /// Workflows that take or hold messages would not hold without the module.
+    ModulePinned = "module_pinned",
+    /// There is no deployment to go back to.
+    RollbackNone = "rollback_none",
+    /// A canary of the module runs already.
+    CanaryRuns = "canary_runs",
+    /// No canary of the module runs.
+    CanaryNone = "canary_none",
+    /// A signature is not its signer's, or is over another text.
+    SignatureMismatch = "signature_mismatch",
     /// The module's settings are not of its manifest's schema.
     SettingsInvalid = "settings_invalid",
     /// The request is malformed.

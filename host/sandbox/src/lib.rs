@@ -39,6 +39,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use semver::Version;
 use surety_core::effect::Outside;
 use surety_core::machine::{Call, Ran};
 use surety_core::message::Message;
@@ -47,7 +48,7 @@ use surety_core::policy::Policy;
 use surety_core::ports::{Actions, Deployment, Fault};
 use surety_core::record::Failure;
 use surety_core::refusal::{Code, Finding, Refusal};
-use surety_core::types::{Digest, Time};
+use surety_core::types::{Digest, ModuleName, MsgId, Seq, Time};
 use surety_core::workflow::ModuleSpec;
 use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -302,6 +303,21 @@ impl Sandbox {
         module
     }
 
+    /// Takes a module out. Calls that run go on to their end.
+    pub fn remove(&self, name: &ModuleName, version: &Version) {
+        self.registry.remove(name, version);
+    }
+
+    /// The highest version that fits, of those that may.
+    #[must_use]
+    pub fn resolve_among(
+        &self,
+        spec: &ModuleSpec,
+        may: &dyn Fn(&Module) -> bool,
+    ) -> Option<Arc<Module>> {
+        self.registry.resolve(spec, may)
+    }
+
     /// All deployed modules, by name and version.
     #[must_use]
     pub fn deployed(&self) -> Vec<Arc<Module>> {
@@ -312,7 +328,11 @@ impl Sandbox {
 #[async_trait]
 impl Actions for Sandbox {
     fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>> {
-        self.registry.resolve(spec)
+        self.registry.resolve(spec, &|_| true)
+    }
+
+    fn assign(&self, spec: &ModuleSpec, _: MsgId, _: Seq) -> Result<Arc<Module>, Failure> {
+        self.resolve(spec).ok_or_else(|| spec.missing())
     }
 
     async fn run(

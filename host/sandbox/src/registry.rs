@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use semver::Version;
-use surety_core::module::Module;
+use surety_core::module::{Manifest, Module};
 use surety_core::types::{Digest, ModuleName};
 use surety_core::workflow::ModuleSpec;
 
@@ -51,12 +51,32 @@ impl Registry {
         }
     }
 
-    /// The highest version that fits.
-    pub(crate) fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>> {
+    /// Takes the module with this name and version out.
+    pub(crate) fn remove(&self, name: &ModuleName, version: &Version) {
+        let mut deployed = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let Deployed { modules, compiled, gates } = &mut *deployed;
+        let Some(versions) = modules.get_mut(name) else { return };
+        if let Some(old) = versions.remove(version) {
+            // A component is of one name and version: nobody else runs it.
+            compiled.remove(&old.digest);
+        }
+        if versions.is_empty() {
+            modules.remove(name);
+            gates.remove(name);
+        }
+    }
+
+    /// The highest version that fits, of those that may.
+    pub(crate) fn resolve(
+        &self,
+        spec: &ModuleSpec,
+        may: &dyn Fn(&Module) -> bool,
+    ) -> Option<Arc<Module>> {
         let deployed = self.read();
         let versions = deployed.modules.get(&spec.name)?;
         let fits = |module: &&Arc<Module>| {
-            spec.admits(&module.manifest.name, &module.manifest.version, module.digest)
+            let Manifest { name, version, .. } = &*module.manifest;
+            spec.admits(name, version, module.digest) && may(module)
         };
         versions.values().rev().find(fits).cloned()
     }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use surety_core::bundle::Bundle;
+use surety_core::canary::Canary;
+use surety_core::deployment::{self, Change, Deployed, NewDeployment, Revocation};
 use surety_core::effect::Entry;
 use surety_core::machine::{Loaded, Next, Step};
 use surety_core::message::Message;
@@ -15,7 +17,7 @@ use surety_core::ports::{
     Reference, Reservation, ReserveError, Settled, Ticket,
 };
 use surety_core::projection::Projection;
-use surety_core::types::{ClientId, Digest, MsgId, MsgState, MsgType, Seq, Time};
+use surety_core::types::{ClientId, Digest, ModuleName, MsgId, MsgState, MsgType, Seq, Time};
 
 use crate::queue::{Queue, Work, due};
 use crate::{Close, Stores};
@@ -31,7 +33,11 @@ struct State {
     reference: BTreeMap<MsgId, Projection>,
     clients: BTreeMap<ClientId, Arc<Client>>,
     components: HashMap<Digest, Vec<u8>>,
-    modules: Vec<Deployment>,
+    /// In the order of their numbers.
+    deployments: Vec<Deployed>,
+    last_number: u64,
+    canaries: BTreeMap<ModuleName, Canary>,
+    revocations: BTreeMap<Digest, Revocation>,
     workflows: BTreeMap<(MsgType, u32), Arc<str>>,
 }
 
@@ -353,19 +359,42 @@ impl Clients for Backend {
     }
 }
 
+fn of_name<'a>(
+    deployments: &'a [Deployed],
+    name: &'a ModuleName,
+) -> impl DoubleEndedIterator<Item = &'a Deployed> {
+    deployments.iter().filter(move |d| d.deployment.name == *name)
+}
+
+/// The other content that a version has.
+fn taken(deployments: &[Deployed], new: &Deployment) -> Option<Digest> {
+    let mut same = of_name(deployments, &new.name).filter(|d| d.deployment.version == new.version);
+    same.find(|d| d.deployment.digest != new.digest).map(|d| d.deployment.digest)
+}
+
 #[async_trait]
 impl Catalog for Backend {
-    async fn put_module(&self, module: Deployment, component: Vec<u8>) -> Result<(), DeployError> {
+    async fn change_modules(&self, change: Change) -> Result<(), DeployError> {
         let mut state = self.state();
-        let same = |d: &Deployment| d.name == module.name && d.version == module.version;
-        if let Some(deployed) = state.modules.iter().find(|d| same(d))
-            && deployed.digest != module.digest
-        {
-            return Err(DeployError::AlreadyExists(deployed.digest));
+        let Change { at, end, put, canary } = change;
+        let taken = put.as_ref().and_then(|new| taken(&state.deployments, &new.deployment));
+        if let Some(digest) = taken {
+            return Err(DeployError::AlreadyExists(digest));
         }
-        state.modules.retain(|d| !same(d));
-        state.components.insert(module.digest, component);
-        state.modules.push(module);
+        state.deployments = deployment::without(&state.deployments, &end, at);
+        if let Some(NewDeployment { deployment, endorsements, component }) = put {
+            state.components.entry(deployment.digest).or_insert(component);
+            state.last_number += 1;
+            let (number, name) = (state.last_number, deployment.name.clone());
+            let ended_at = None;
+            state.deployments.push(Deployed { number, deployment, endorsements, ended_at });
+            let history: Vec<_> = of_name(&state.deployments, &name).cloned().collect();
+            let forgotten = deployment::forgettable(&history);
+            state.deployments.retain(|d| !forgotten.contains(&d.number));
+        }
+        if let Some(canary) = canary {
+            state.canaries.insert(canary.name.clone(), canary);
+        }
         Ok(())
     }
 
@@ -373,8 +402,26 @@ impl Catalog for Backend {
         Ok(self.state().components.get(&digest).cloned())
     }
 
-    async fn modules(&self) -> Result<Vec<Deployment>, Fault> {
-        Ok(self.state().modules.clone())
+    async fn modules(&self) -> Result<Vec<Deployed>, Fault> {
+        let state = self.state();
+        Ok(deployment::in_effect(&state.deployments).into_iter().cloned().collect())
+    }
+
+    async fn history(&self, name: &ModuleName) -> Result<Vec<Deployed>, Fault> {
+        Ok(of_name(&self.state().deployments, name).rev().cloned().collect())
+    }
+
+    async fn canaries(&self) -> Result<Vec<Canary>, Fault> {
+        Ok(self.state().canaries.values().cloned().collect())
+    }
+
+    async fn revoke(&self, revocation: Revocation) -> Result<(), Fault> {
+        self.state().revocations.entry(revocation.digest).or_insert(revocation);
+        Ok(())
+    }
+
+    async fn revocations(&self) -> Result<Vec<Revocation>, Fault> {
+        Ok(self.state().revocations.values().cloned().collect())
     }
 
     async fn put_workflow(

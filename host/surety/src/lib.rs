@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  main → cli ─┬─ serve ─┬─ data      folder, host key, operator token
-//!              │         ├─ deploy    catalog ⇄ workflows and sandbox, if `check` allows
+//!              │         ├─ deploy    catalog ⇄ workflows and routes, if `policy` and `check` allow
+//!              │         ├─ routes    which module gets a call; canaries, revocations → sandbox
 //!              │         ├─ workers   feeder → controllers
 //!              │         └─ http      connections → api
 //!              ├─ action test ─ fixture   a component in the sandbox, without a host
@@ -21,11 +22,13 @@ pub mod clock;
 pub mod data;
 pub mod tokens;
 
+pub mod canaries;
 pub mod check;
 pub mod compile;
 pub mod deploy;
 pub mod guest_logs;
 pub mod policy;
+pub mod routes;
 pub mod serve;
 pub mod watch;
 

@@ -15,7 +15,7 @@ use crate::data::is_exposed;
 /// # Errors
 /// With the file and the place in it, and never with a secret.
 pub fn load(config: &Config) -> anyhow::Result<(Policy, Gate)> {
-    let policy = policy(&config.policy.file)?;
+    let policy = read(&config.policy.file)?;
     let secrets = secrets(&config.policy.secrets_file)?;
     for name in policy.grants.iter().flat_map(|grant| &grant.secrets) {
         let known = secrets.names().any(|known| known == name);
@@ -28,7 +28,11 @@ pub fn load(config: &Config) -> anyhow::Result<(Policy, Gate)> {
     Ok((policy, gate.context("`[egress]`")?))
 }
 
-fn policy(file: &Path) -> anyhow::Result<Policy> {
+/// The policy of a file; of no file the one that gives nobody anything.
+///
+/// # Errors
+/// With the file and the place in it.
+pub fn read(file: &Path) -> anyhow::Result<Policy> {
     if file.as_os_str().is_empty() {
         return Ok(Policy::default());
     }

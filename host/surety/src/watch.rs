@@ -21,6 +21,8 @@ use surety_core::projection::Projection;
 use surety_core::types::{Digest, MsgId, MsgState, MsgType, Seq};
 use tokio::sync::watch;
 
+use crate::canaries::Canaries;
+
 /// How long a waiter trusts that it would be woken.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -28,6 +30,8 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub struct Watched {
     guarantee: Arc<dyn Guarantee>,
     reference: Arc<dyn Reference>,
+    /// Who count what is committed.
+    canaries: Arc<Canaries>,
     waiters_max: usize,
     /// How many wait. Read without the lock, so that a `put` costs one load
     /// when nobody does.
@@ -71,10 +75,11 @@ impl Watched {
     pub fn new(
         guarantee: Arc<dyn Guarantee>,
         reference: Arc<dyn Reference>,
+        canaries: Arc<Canaries>,
         waiters_max: usize,
     ) -> Arc<Self> {
         let (waiters, by_message) = (AtomicUsize::new(0), Mutex::default());
-        Arc::new(Self { guarantee, reference, waiters_max, waiters, by_message })
+        Arc::new(Self { guarantee, reference, canaries, waiters_max, waiters, by_message })
     }
 
     /// A place among the waiters, or none when all are taken. Take it before
@@ -166,7 +171,11 @@ impl Guarantee for Watched {
 
     async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
         let projection = Projection::of(&step.loaded);
+        let call = self.canaries.counts(&step);
         let settled = self.guarantee.commit(step).await?;
+        if let Some(call) = call {
+            self.canaries.count(&call);
+        }
         if settled == Settled::All {
             self.wake(projection);
         }
@@ -233,6 +242,7 @@ impl Reference for Watched {
 
 #[cfg(test)]
 mod tests {
+    use surety_core::canary::CanaryLimits;
     use surety_core::types::{Address, Time};
 
     use super::*;
@@ -240,7 +250,8 @@ mod tests {
 
     fn watched(waiters_max: usize) -> Arc<Watched> {
         let stores = surety_store::Memory::new().stores(Arc::new(SystemClock));
-        Watched::new(stores.guarantee, stores.reference, waiters_max)
+        let limits = CanaryLimits { calls_min: 1, failures_above_percent_max: 1 };
+        Watched::new(stores.guarantee, stores.reference, Canaries::new(limits), waiters_max)
     }
 
     fn projection(msg_id: MsgId) -> Projection {

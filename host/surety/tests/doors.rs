@@ -39,10 +39,16 @@ impl Host {
 
 /// Runs `test` against a host, and stops it as SIGTERM would.
 fn with_host(test: impl FnOnce(&Host)) {
+    with_host_of(false, test);
+}
+
+/// The same, in development or not.
+fn with_host_of(development: bool, test: impl FnOnce(&Host)) {
     let data = TempDir::new().unwrap();
     let tokens: Vec<_> = Role::ALL.into_iter().map(|role| (role, generate())).collect();
     let mut config = Config { data: data.path().to_owned(), ..Config::default() };
     config.store.backend = Backend::Memory;
+    config.policy.development = development;
     config.tokens = tokens
         .iter()
         .map(|(role, token)| TokenEntry {
@@ -77,10 +83,9 @@ fn operations(host: &Host) -> Vec<(String, String, bool)> {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let id = "00000000-0000-7000-8000-000000000000";
-            let path = match path.as_str() {
-                "/v1/modules/{digest}" => format!("/v1/modules/0x{}", "0".repeat(64)),
-                path => path.replace("{id}", id).replace("{type}", "t").replace("{version}", "1"),
-            };
+            let digest = format!("0x{}", "0".repeat(64));
+            let path = path.replace("{digest}", &digest).replace("{id}", id);
+            let path = path.replace("{type}", "t").replace("{name}", "m").replace("{version}", "1");
             operations.push((method.to_uppercase(), path, operation["security"].is_array()));
         }
     }
@@ -106,6 +111,7 @@ fn what_is_documented_to_need_a_token_needs_one() {
 #[test]
 fn each_role_gets_as_far_as_it_may() {
     let bundle = "/v1/messages/00000000-0000-7000-8000-000000000000/bundle";
+    let revoke = &format!("/v1/modules/0x{}/revoke", "0".repeat(64));
     with_host(|host| {
         for (method, path, allowed) in [
             ("GET", "/v1/messages", &Role::ALL[..]),
@@ -114,6 +120,10 @@ fn each_role_gets_as_far_as_it_may() {
             ("PUT", "/v1/modules", &[Role::Deployer, Role::Operator]),
             ("PUT", "/v1/workflows", &[Role::Deployer, Role::Operator]),
             ("PUT", "/v1/clients/acme", &[Role::Operator]),
+            ("GET", "/v1/revocations", &Role::ALL),
+            ("POST", "/v1/deployments/m/rollback", &[Role::Deployer, Role::Operator]),
+            ("POST", "/v1/deployments/m/canary", &[Role::Deployer, Role::Operator]),
+            ("POST", revoke, &[Role::Operator]),
         ] {
             for role in Role::ALL {
                 let body: &[u8] = if method == "GET" { b"" } else { b"[]" };
@@ -227,4 +237,30 @@ fn nobody_but_loopback_without_tokens() {
         start(config, listener, std::future::pending()).await.unwrap_err()
     });
     assert!(refused.to_string().contains("[[tokens]]"), "{refused}");
+}
+
+#[test]
+fn development_is_for_loopback_alone_and_says_so() {
+    let data = TempDir::new().unwrap();
+    let mut config = Config { data: data.path().to_owned(), ..Config::default() };
+    config.policy.development = true;
+    config.tokens =
+        vec![TokenEntry { name: "a".to_owned(), role: Role::Operator, hash: hash(&generate()) }];
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let refused = runtime.block_on(async {
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        start(config, listener, std::future::pending()).await.unwrap_err()
+    });
+    assert!(refused.to_string().contains("in development"), "{refused}");
+    with_host(|host| {
+        let answer = host.ask("GET", "/healthz", None, b"");
+        assert_eq!(answer.body()["development"], false);
+        assert!(!answer.headers().contains_key("surety-development"));
+    });
+    with_host_of(true, |host| {
+        let answer = host.ask("GET", "/healthz", None, b"");
+        assert_eq!(answer.body()["development"], true);
+        let refused = host.ask("GET", "/v1/messages", None, b"");
+        assert_eq!(refused.headers()["surety-development"], "true");
+    });
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask demo`: the main job on this machine, from nothing.
 //!
 //! ```text
-//! guests, host built → host started → client, actions, workflow deployed
-//!   → messages signed and submitted → each watched to its end, the board signing
+//! guests, host built → publisher's key, policy → host started → client, actions
+//!   (signed by the publisher), workflow deployed → messages signed and submitted → each watched to its end, the board signing
 //!     where one waits for it → bundles verified
 //! ```
 
@@ -34,6 +34,9 @@ pub(crate) struct Demo {
     #[arg(long)]
     serve: bool,
 }
+
+/// Who signs the modules.
+const PUBLISHER: &str = "publisher";
 
 /// Who approves large withdrawals, and with how many keys.
 const BOARD: &str = "board";
@@ -71,9 +74,12 @@ impl Running {
     fn start(binary: PathBuf, folder: PathBuf, serve: bool) -> Result<Self> {
         let log = File::create(folder.join("host.log"))?;
         let listen = if serve { SERVE_ON } else { "127.0.0.1:0" };
+        let config = write_policy(&binary, &folder)?;
         let mut child = Command::new(&binary)
             .args(["serve", "--json", "--listen", listen, "--data"])
             .arg(folder.join("data"))
+            .arg("--config")
+            .arg(config)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -121,7 +127,13 @@ impl Running {
         for module in MODULES {
             let component = text(&target_dir()?.join(format!("guests/{module}.wasm")))?;
             let settings = text(&root().join(format!("actions/{module}/settings.demo.json")))?;
-            let pushed = self.ask(&["action", "push", &component, "--settings", &settings])?;
+            let (key, signatures) = (
+                self.file(&format!("{PUBLISHER}.key")),
+                self.file(&format!("{module}.signatures.json")),
+            );
+            self.ask(&["action", "sign", &component, "--key", &key, "--out", &signatures])?;
+            let push = ["action", "push", &component, "--settings", &settings];
+            let pushed = self.ask(&[&push[..], &["--signatures", &signatures]].concat())?;
             println!("module {module}@{} {}", word(&pushed, "version"), word(&pushed, "digest"));
         }
         let workflow = text(&root().join("workflows/withdrawal.json"))?;
@@ -244,10 +256,11 @@ impl Running {
     /// Leaves the host to whoever goes on with the tour.
     fn leave(&mut self) -> Result<()> {
         println!(
-            "\nThe host goes on at {}; Ctrl-C stops it.\n  data and operator token  {}\n  the client's key         {}\n  the board's keys         {}\n  the command line         {}",
+            "\nThe host goes on at {}; Ctrl-C stops it.\n  data and operator token  {}\n  the client's key         {}\n  the publisher's key      {}\n  the board's keys         {}\n  the command line         {}",
             self.url,
             self.folder.join("data").display(),
             self.file("acme.key"),
+            self.file(&format!("{PUBLISHER}.key")),
             self.file(&format!("{BOARD}-*.key")),
             self.binary.display(),
         );
@@ -272,6 +285,21 @@ impl Drop for Running {
         // Nothing to do for one that has ended.
         drop(self.child.kill());
     }
+}
+
+/// Makes the publisher's key, and a policy by which only its modules run. Gives the
+/// host's configuration.
+fn write_policy(binary: &Path, folder: &Path) -> Result<PathBuf> {
+    let mut keys = Command::new(binary);
+    keys.args(["keys", "new", "--json", "--out"]).arg(folder.join(format!("{PUBLISHER}.key")));
+    let made: Value = serde_json::from_str(&output(&mut keys, "make the publisher's key")?)?;
+    let signer = word(&made, "address");
+    println!("modules run that are signed by {signer}");
+    let policy = format!("[[publish]]\nmodules = [\"*\"]\nsigners = [\"{signer}\"]\nneeded = 1\n");
+    fs::write(folder.join("policy.toml"), policy)?;
+    let config = folder.join("surety.toml");
+    fs::write(&config, "[policy]\nfile = \"policy.toml\"\n")?;
+    Ok(config)
 }
 
 fn word(value: &Value, name: &str) -> String {

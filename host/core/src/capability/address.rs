@@ -25,6 +25,15 @@ impl AddressRange {
     }
 }
 
+impl AddressRange {
+    /// Whether whatever the other range lets requests reach, this one does.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let alone = other.0.prefix_len() == other.0.max_prefix_len();
+        self == other || (self.0.contains(&other.0) && !(alone && is_metadata(other.0.addr())))
+    }
+}
+
 impl FromStr for AddressRange {
     type Err = Malformed;
 

@@ -127,6 +127,12 @@ impl HostPattern {
         }
     }
 
+    /// Whether every host of the other pattern is one of this.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.and(other).as_ref() == Some(other)
+    }
+
     /// The hosts that are in both, which is one of the two patterns or nothing.
     #[must_use]
     pub fn and(&self, other: &Self) -> Option<Self> {

@@ -7,16 +7,38 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::pattern::NamePattern;
-use super::{GRANTS_MAX, Policy, PolicyError, PolicyGrant, PolicyLine};
+use super::{GRANTS_MAX, Policy, PolicyError, PolicyGrant, PolicyLine, Quorum};
 use crate::capability::{AddressRange, HostPattern, Method, ports_default};
 use crate::module::ManifestLimits;
-use crate::types::{Digest, SecretName};
+use crate::types::{Address, Digest, SecretName};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
+    revoked: BTreeSet<Digest>,
+    #[serde(default)]
     grant: Vec<Spanned<GrantTable>>,
+    #[serde(default)]
+    publish: Vec<Spanned<PublishTable>>,
+    #[serde(default)]
+    review: Vec<Spanned<ReviewTable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PublishTable {
+    modules: Vec<NamePattern>,
+    signers: Vec<Address>,
+    needed: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReviewTable {
+    modules: Vec<NamePattern>,
+    reviewers: Vec<Address>,
+    needed: usize,
 }
 
 #[derive(Deserialize)]
@@ -56,14 +78,14 @@ pub struct PolicyRule {
 
 pub(super) fn read(text: &str) -> Result<Policy, PolicyError> {
     let file: File = toml::from_str(text).map_err(|e| PolicyError::Form(e.to_string()))?;
-    if file.grant.len() > GRANTS_MAX {
-        return Err(PolicyError::Many(file.grant.len()));
+    let most = file.grant.len().max(file.publish.len()).max(file.review.len());
+    if most > GRANTS_MAX {
+        return Err(PolicyError::Many(most));
     }
     let mut ids = HashSet::new();
     let mut grants = Vec::with_capacity(file.grant.len());
     for (i, table) in file.grant.into_iter().enumerate() {
-        let before = text.get(..table.span().start).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
+        let line = line_at(text, table.span().start);
         let table = table.into_inner();
         let id = table.id.clone().unwrap_or_else(|| format!("grant {}", i + 1));
         let line = PolicyLine { id: id.clone(), line };
@@ -75,7 +97,41 @@ pub(super) fn read(text: &str) -> Result<Policy, PolicyError> {
         let GrantTable { modules, digests, versions, http, secrets, limits, .. } = table;
         grants.push(PolicyGrant { line, modules, digests, versions, http, secrets, limits });
     }
-    Ok(Policy { grants })
+    let publish = file.publish.into_iter().enumerate().map(|(i, table)| {
+        let line = line_at(text, table.span().start);
+        let PublishTable { modules, signers, needed } = table.into_inner();
+        quorum(PolicyLine { id: format!("publish {}", i + 1), line }, modules, signers, needed)
+    });
+    let review = file.review.into_iter().enumerate().map(|(i, table)| {
+        let line = line_at(text, table.span().start);
+        let ReviewTable { modules, reviewers, needed } = table.into_inner();
+        quorum(PolicyLine { id: format!("review {}", i + 1), line }, modules, reviewers, needed)
+    });
+    let (publish, review) = (publish.collect::<Result<_, _>>()?, review.collect::<Result<_, _>>()?);
+    Ok(Policy { grants, publish, review, revoked: file.revoked })
+}
+
+fn line_at(text: &str, place: usize) -> usize {
+    text.get(..place).unwrap_or_default().matches('\n').count() + 1
+}
+
+/// What nobody could fulfil, or everybody would, is a mistake, too.
+fn quorum(
+    line: PolicyLine,
+    modules: Vec<NamePattern>,
+    people: Vec<Address>,
+    needed: usize,
+) -> Result<Quorum, PolicyError> {
+    let listed = people.len();
+    let of: BTreeSet<_> = people.into_iter().collect();
+    let why = match needed {
+        _ if modules.is_empty() => "`modules` names none",
+        _ if of.len() < listed => "somebody is named twice",
+        0 => "`needed` is 0; it takes at least one",
+        _ if needed > of.len() => "`needed` is more than there are people",
+        _ => return Ok(Quorum { line, modules, of, needed }),
+    };
+    Err(PolicyError::Grant { line, why: why.to_owned() })
 }
 
 /// What would grant nothing is a mistake of whoever wrote it.

@@ -8,19 +8,25 @@
 mod file;
 mod grant;
 mod pattern;
+mod powers;
+mod quorum;
+
+use std::collections::BTreeSet;
 
 use semver::{Version, VersionReq};
 use thiserror::Error;
 
 use crate::capability::Capabilities;
 use crate::module::ManifestLimits;
-use crate::types::{Digest, ModuleName};
+use crate::types::{Digest, ModuleName, SecretName};
 
 pub use file::PolicyRule;
 pub use grant::{Denied, Grant, GrantedHttp, Permit, Ungranted};
 pub use pattern::NamePattern;
+pub use powers::{POWERS_MAX, Powers};
+pub use quorum::Quorum;
 
-/// The most grants of a policy; each push looks at all of them.
+/// The most entries of a kind in a policy; each push looks at all of them.
 pub const GRANTS_MAX: usize = 10_000;
 
 /// A policy that cannot be used.
@@ -29,7 +35,7 @@ pub enum PolicyError {
     /// It is not of its form.
     #[error("{0}")]
     Form(String),
-    /// A grant contradicts itself or another one.
+    /// A grant, or who signs, contradicts itself or another one.
     #[error("{line}: {why}")]
     Grant {
         /// Which.
@@ -37,8 +43,8 @@ pub enum PolicyError {
         /// What is wrong with it.
         why: String,
     },
-    /// There are more grants than [`GRANTS_MAX`].
-    #[error("{0} grants are more than the limit `grants_max` of {GRANTS_MAX}")]
+    /// There are more entries of a kind than [`GRANTS_MAX`].
+    #[error("{0} entries of a kind are more than the limit `grants_max` of {GRANTS_MAX}")]
     Many(usize),
 }
 
@@ -71,7 +77,7 @@ pub struct PolicyGrant {
     /// Requests that they may send.
     pub http: Vec<PolicyRule>,
     /// Secrets that they may put into those requests.
-    pub secrets: std::collections::BTreeSet<crate::types::SecretName>,
+    pub secrets: BTreeSet<SecretName>,
     /// Limits below the host's.
     pub limits: ManifestLimits,
 }
@@ -89,6 +95,12 @@ impl PolicyGrant {
 pub struct Policy {
     /// In the order of the file.
     pub grants: Vec<PolicyGrant>,
+    /// Who may publish which modules.
+    pub publish: Vec<Quorum>,
+    /// Who must approve what modules may do.
+    pub review: Vec<Quorum>,
+    /// Components that may not run.
+    pub revoked: BTreeSet<Digest>,
 }
 
 impl Policy {

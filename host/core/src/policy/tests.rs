@@ -1,5 +1,7 @@
 use super::*;
 use crate::capability::{HostName, Method};
+use crate::refusal::Code;
+use crate::types::Address;
 
 const EXAMPLE: &str = include_str!("../../../../policy.example.toml");
 
@@ -54,6 +56,7 @@ fn the_example_is_a_policy_with_every_key() {
     assert!(!all.digests.is_empty() && all.versions.is_some() && !all.secrets.is_empty());
     assert!(!rule.private_addresses.is_empty() && rule.plain_http && rule.ports.len() > 1);
     assert_eq!(few.modules[0].to_string(), "*");
+    assert!(!policy.publish.is_empty() && !policy.review.is_empty() && !policy.revoked.is_empty());
     let keys: toml::Table = shown.parse().unwrap();
     let limits = keys["grant"][1]["limits"].as_table().unwrap();
     let all = ManifestLimits::NAMES;
@@ -148,8 +151,116 @@ fn a_policy_is_refused_with_its_place() {
         ("[[grant]]\nmodules = ['a']\nhttp = [{ hosts = ['a.b'], methods = ['TRACE'] }]", "TRACE"),
         ("[[grant]]\nmodules = ['a']\nhttp = [{ hosts = [], methods = ['GET'] }]", "needs hosts"),
         ("[[grant]]\nmodules = ['a']\nlimits = { fuel = 1 }", "fuel"),
+        ("revoked = ['0x12']", "digest"),
+        (&publish("['a']", &[1], 0), "`publish 1` (line 1): `needed` is 0"),
+        (&publish("['a']", &[1], 2), "`needed` is more than"),
+        (&publish("['a']", &[1, 1], 1), "somebody is named twice"),
+        (&publish("[]", &[1], 1), "`modules` names none"),
+        (&publish("['a']", &[1], 1).replace("signers", "reviewers"), "reviewers"),
     ] {
         let error = Policy::parse(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{text:?} gave {error}");
     }
+}
+
+fn person(n: u8) -> Address {
+    Address([n; 20])
+}
+
+fn publish(modules: &str, signers: &[u8], needed: usize) -> String {
+    let signers: Vec<_> = signers.iter().map(|n| person(*n).to_string()).collect();
+    format!("[[publish]]\nmodules = {modules}\nsigners = {signers:?}\nneeded = {needed}\n")
+}
+
+#[test]
+fn every_line_for_a_name_needs_its_number_of_people() {
+    let text = publish("['*']", &[1, 2, 3], 1) + &publish("['pay*']", &[3, 4, 5], 2);
+    let policy = Policy::parse(&text).unwrap();
+    let may = |name: &str, signers: &[u8]| {
+        let signers = signers.iter().map(|n| person(*n)).collect();
+        policy.check_publishers(&name.parse().unwrap(), &signers, false).is_ok()
+    };
+    for (name, signers, expected) in [
+        ("screen", &[1][..], true),
+        ("screen", &[], false),
+        ("screen", &[4], false),
+        ("payout", &[1], false),
+        ("payout", &[1, 4], false),
+        ("payout", &[4, 5], false),
+        ("payout", &[1, 4, 5], true),
+        // One who is named in both counts in both.
+        ("payout", &[3, 4], true),
+    ] {
+        assert_eq!(may(name, signers), expected, "{name} by {signers:?}");
+    }
+    let none = [].into();
+    let lacking = policy.check_publishers(&"payout".parse().unwrap(), &none, true).unwrap_err();
+    assert_eq!(lacking.code, Code::ModuleUnsigned);
+    for line in ["`publish 1` (line 1)", "`publish 2` (line 5)"] {
+        assert!(lacking.detail.contains(line), "{lacking}");
+    }
+    // A name that no line is for: nobody, but in development anybody.
+    let (nobody, name) = (Policy::default(), "screen".parse().unwrap());
+    assert_eq!(
+        nobody.check_publishers(&name, &none, false).unwrap_err().code,
+        Code::ModuleUnsigned
+    );
+    assert_eq!(nobody.check_publishers(&name, &none, true), Ok(()));
+}
+
+fn powers(rule: &str) -> Powers {
+    let policy = "[[grant]]\nmodules = ['a']\nsecrets = ['s', 't']\nhttp = [{ hosts = ['*.example.com', 'b.example.org'], methods = ['GET', 'POST'], ports = [443, 8443], private_addresses = ['10.0.0.0/8'] }]";
+    let policy = Policy::parse(policy).unwrap();
+    let asked: Capabilities = serde_json::from_str(rule).unwrap();
+    let version = Version::new(1, 0, 0);
+    Powers::of(&policy.grant(&"a".parse().unwrap(), &version, Digest([0; 32]), &asked)).unwrap()
+}
+
+#[test]
+fn what_is_new_is_what_nothing_old_covers() {
+    let old =
+        powers(r#"{"http": [{"hosts": ["*.example.com"], "methods": ["GET"]}], "secrets": ["s"]}"#);
+    assert_eq!(
+        old.lines(),
+        [
+            "GET *.example.com port 443",
+            "GET *.example.com port 443 with the secret s",
+            "GET *.example.com port 443 at the address 10.0.0.0/8",
+        ]
+    );
+    let less = powers(r#"{"http": [{"hosts": ["a.example.com"], "methods": ["GET"]}]}"#);
+    assert_eq!(less.beyond(&old), [""; 0], "a name under the pattern is nothing new");
+    assert_eq!(old.beyond(&less).len(), 3);
+    let more = powers(
+        r#"{"http": [{"hosts": ["a.example.com"], "methods": ["GET", "POST"]}], "secrets": ["t"]}"#,
+    );
+    let new = more.beyond(&old);
+    for power in ["POST a.example.com port 443", "GET a.example.com port 443 with the secret t"] {
+        assert!(new.iter().any(|line| line == power), "{new:?}");
+    }
+    assert!(!new.iter().any(|line| line == "GET a.example.com port 443"), "{new:?}");
+    let port =
+        powers(r#"{"http": [{"hosts": ["*.example.com"], "methods": ["GET"], "ports": [8443]}]}"#);
+    assert_eq!(port.beyond(&old)[0], "GET *.example.com port 8443");
+    assert_ne!(old.digest(), less.digest());
+    assert_eq!(powers("{}").digest(), Digest::of(b""));
+}
+
+#[test]
+fn what_is_new_needs_its_reviewers() {
+    let text = publish("['a*']", &[1, 2], 2).replace("publish", "review");
+    let policy = Policy::parse(&text.replace("signers", "reviewers")).unwrap();
+    let check = |name: &str, new: &[String], reviewers: &[u8]| {
+        let reviewers = reviewers.iter().map(|n| person(*n)).collect();
+        policy.check_reviewers(&name.parse().unwrap(), new, Digest::of(b""), &reviewers)
+    };
+    let new = ["GET a.example port 443".to_owned()];
+    assert!(check("a", &[], &[]).is_ok(), "nothing new");
+    assert!(check("b", &new, &[]).is_ok(), "no line for it");
+    assert!(check("a", &new, &[1, 2]).is_ok());
+    let refused = check("a", &new, &[1]).unwrap_err();
+    assert_eq!(refused.code, Code::ReviewNeeded);
+    assert_eq!(refused.errors[0].detail, "may GET a.example port 443");
+    assert!(policy.wants_review(&"ab".parse().unwrap()));
+    assert!(!policy.wants_review(&"b".parse().unwrap()));
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use semver::{Version, VersionReq};
 
 use crate::guard::Guard;
-use crate::record::FailureKind;
+use crate::record::{Failure, FailureKind};
 use crate::refusal::{Code, Refusal};
 use crate::schema::Schema;
 use crate::typed_data::TypedData;
@@ -318,6 +318,20 @@ impl ModuleSpec {
                 Wanted::Range(range) => range.matches(version),
                 Wanted::Digest(wanted) => *wanted == digest,
             }
+    }
+}
+
+impl ModuleSpec {
+    /// Whether the component with this digest is wanted, and no other.
+    #[must_use]
+    pub fn pins(&self, digest: Digest) -> bool {
+        self.wanted == Wanted::Digest(digest)
+    }
+
+    /// The failure when no deployed module is one of those wanted.
+    #[must_use]
+    pub fn missing(&self) -> Failure {
+        Failure::new(FailureKind::Missing, format!("no deployed module fits `{self}`"))
     }
 }
 

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use surety_core::ports::{Catalog, DeployError, Deployment, Fault};
-use surety_core::types::{Digest, MsgType, Time};
+use surety_core::canary::Canary;
+use surety_core::deployment::{Change, Deployed, Revocation};
+use surety_core::ports::{Catalog, DeployError, Fault};
+use surety_core::types::{Digest, ModuleName, MsgType, Time};
 
+use super::deployments::{self, json};
 use super::{Embedded, integer, number};
 
 #[async_trait]
 impl Catalog for Embedded {
-    async fn put_module(&self, module: Deployment, component: Vec<u8>) -> Result<(), DeployError> {
-        let job = move |db: &Connection| put_module(db, &module, &component);
+    async fn change_modules(&self, change: Change) -> Result<(), DeployError> {
+        let job = move |db: &Connection| deployments::change(db, &change);
         self.committer.write(job, |_| {}).await?
     }
 
@@ -23,8 +25,41 @@ impl Catalog for Embedded {
         self.readers.read(get).await
     }
 
-    async fn modules(&self) -> Result<Vec<Deployment>, Fault> {
-        let sql = "SELECT name, version, digest, settings, deployed_at FROM module ORDER BY name, version";
+    async fn modules(&self) -> Result<Vec<Deployed>, Fault> {
+        self.readers.read(deployments::in_effect).await
+    }
+
+    async fn history(&self, name: &ModuleName) -> Result<Vec<Deployed>, Fault> {
+        let name = name.clone();
+        self.readers.read(move |db| deployments::history(db, &name)).await
+    }
+
+    async fn canaries(&self) -> Result<Vec<Canary>, Fault> {
+        let sql = "SELECT canary FROM canary ORDER BY name";
+        let read = |row: &Row<'_>| json(row, 0);
+        self.readers.read(move |db| db.prepare(sql)?.query_map([], read)?.collect()).await
+    }
+
+    async fn revoke(&self, revocation: Revocation) -> Result<(), Fault> {
+        let job = move |db: &Connection| {
+            let Revocation { digest, reason, revoked_at, revoked_by } = &revocation;
+            let at = integer(revoked_at.as_millis());
+            let sql = "INSERT OR IGNORE INTO revocation VALUES (?, ?, ?, ?)";
+            db.execute(sql, params![digest.0, reason, at, revoked_by]).map(|_| ())
+        };
+        self.committer.write(job, |&()| {}).await
+    }
+
+    async fn revocations(&self) -> Result<Vec<Revocation>, Fault> {
+        let sql = "SELECT digest, reason, revoked_at, revoked_by FROM revocation ORDER BY digest";
+        let read = |row: &Row<'_>| {
+            Ok(Revocation {
+                digest: Digest(row.get(0)?),
+                reason: row.get(1)?,
+                revoked_at: Time::from_millis(number(row.get(2)?)),
+                revoked_by: row.get(3)?,
+            })
+        };
         self.readers.read(move |db| db.prepare(sql)?.query_map([], read)?.collect()).await
     }
 
@@ -67,36 +102,4 @@ impl Catalog for Embedded {
         let text = |row: &Row<'_>| Ok(Arc::from(row.get_ref(0)?.as_str()?));
         self.readers.read(move |db| db.prepare(sql)?.query_map([], text)?.collect()).await
     }
-}
-
-fn put_module(
-    db: &Connection,
-    module: &Deployment,
-    component: &[u8],
-) -> rusqlite::Result<Result<(), DeployError>> {
-    let (name, version) = (module.name.as_str(), module.version.to_string());
-    let sql = "SELECT digest FROM module WHERE name = ? AND version = ?";
-    let deployed = db.query_row(sql, params![name, version], |row| row.get(0)).optional()?;
-    if let Some(deployed) = deployed.map(Digest).filter(|digest| *digest != module.digest) {
-        return Ok(Err(DeployError::AlreadyExists(deployed)));
-    }
-    let sql = "INSERT OR IGNORE INTO component VALUES (?, ?)";
-    db.execute(sql, params![module.digest.0, component])?;
-    let sql = "INSERT OR REPLACE INTO module VALUES (?, ?, ?, ?, ?)";
-    let at = integer(module.deployed_at.as_millis());
-    db.execute(sql, params![name, version, module.digest.0, &*module.settings, at])?;
-    Ok(Ok(()))
-}
-
-fn read(row: &Row<'_>) -> rusqlite::Result<Deployment> {
-    let malformed = |column, e: Box<dyn std::error::Error + Send + Sync>| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, e)
-    };
-    Ok(Deployment {
-        name: row.get_ref(0)?.as_str()?.parse().map_err(|e| malformed(0, Box::new(e)))?,
-        version: row.get_ref(1)?.as_str()?.parse().map_err(|e| malformed(1, Box::new(e)))?,
-        digest: Digest(row.get(2)?),
-        settings: row.get_ref(3)?.as_str()?.into(),
-        deployed_at: Time::from_millis(number(row.get(4)?)),
-    })
 }

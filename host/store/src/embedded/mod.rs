@@ -13,6 +13,7 @@ mod archive;
 mod catalog;
 mod clients;
 mod committer;
+mod deployments;
 mod feeder;
 mod guarantee;
 mod readers;

@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 
 /// The version of the tables, kept in SQLite's `user_version`.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// Pages of the write-ahead log after which it is folded into the file: 16 MiB.
 /// Folding holds up the committer, and a page that was written often in between
@@ -52,9 +52,16 @@ CREATE INDEX IF NOT EXISTS reference_state ON reference (msg_state, msg_type, cr
 
 CREATE TABLE IF NOT EXISTS client (client_id TEXT PRIMARY KEY, client TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS component (digest BLOB PRIMARY KEY, bytes BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS module (
-    name TEXT NOT NULL, version TEXT NOT NULL, digest BLOB NOT NULL, settings TEXT NOT NULL,
-    deployed_at INTEGER NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID;
+-- The history of each module. Numbers are never used again.
+CREATE TABLE IF NOT EXISTS deployment (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version TEXT NOT NULL,
+    digest BLOB NOT NULL, settings TEXT NOT NULL, deployed_at INTEGER NOT NULL,
+    endorsements TEXT NOT NULL, ended_at INTEGER);
+CREATE INDEX IF NOT EXISTS deployment_name ON deployment (name, number);
+CREATE TABLE IF NOT EXISTS canary (name TEXT PRIMARY KEY, canary TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS revocation (
+    digest BLOB PRIMARY KEY, reason TEXT NOT NULL, revoked_at INTEGER NOT NULL,
+    revoked_by TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS workflow (
     msg_type TEXT NOT NULL, version INTEGER NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (msg_type, version)) WITHOUT ROWID;

@@ -61,11 +61,14 @@ pub struct CountView {
 pub struct HealthView {
     /// `ok`
     pub status: String,
+    /// Whether the host runs modules that nobody signed.
+    pub development: bool,
 }
 
 impl HealthView {
-    fn ok() -> Answer<Self> {
-        Answer(Self { status: "ok".to_owned() })
+    fn ok(app: &App) -> Answer<Self> {
+        let development = app.config.policy.development;
+        Answer(Self { status: "ok".to_owned(), development })
     }
 }
 
@@ -84,7 +87,7 @@ pub(super) async fn status(
 ) -> Result<Answer<StatusView>, Problem> {
     let view = |((msg_type, msg_state), count)| CountView { msg_type, msg_state, count };
     let states = app.watched.counts().await?.into_iter().map(view).collect();
-    let Confined { seccomp, landlock } = app.sandbox.confined();
+    let Confined { seccomp, landlock } = app.routes.sandbox().confined();
     Ok(Answer(StatusView { states, compiling: CompilingView { seccomp, landlock } }))
 }
 
@@ -95,8 +98,8 @@ pub(super) async fn status(
     tag = "operations",
     responses((status = 200, description = "It does", body = HealthView)),
 )]
-pub(super) async fn healthz() -> Answer<HealthView> {
-    HealthView::ok()
+pub(super) async fn healthz(State(app): State<Arc<App>>) -> Answer<HealthView> {
+    HealthView::ok(&app)
 }
 
 /// Whether the host can take messages
@@ -112,7 +115,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<Answer<HealthV
     }
     let probe = app.guarantee.open(None, 1);
     match tokio::time::timeout(Duration::from_millis(READY_MS_MAX), probe).await {
-        Ok(answer) => answer.map(|_| HealthView::ok()).map_err(Problem::from),
+        Ok(answer) => answer.map(|_| HealthView::ok(&app)).map_err(Problem::from),
         Err(_) => Err(Problem::new(Code::Unavailable, "the store does not answer in time")),
     }
 }

@@ -13,7 +13,9 @@ mod extract;
 mod openapi;
 pub mod problem;
 
+pub mod canaries;
 pub mod clients;
+pub mod deployments;
 pub mod health;
 pub mod logs;
 pub mod message_types;
@@ -21,6 +23,7 @@ pub mod messages;
 pub mod migrate;
 pub mod modules;
 pub mod msg_ids;
+pub mod revocations;
 pub mod typed_data;
 pub mod workflow_graph;
 pub mod workflows;
@@ -30,8 +33,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{Uri, header};
-use axum::middleware::{Next, from_fn};
+use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures_util::FutureExt as _;
@@ -40,7 +43,6 @@ use surety_core::operator::Operator;
 use surety_core::ports::{Archive, Clients, Guarantee};
 use surety_core::refusal::Code;
 use surety_core::workflows::Workflows;
-use surety_sandbox::Sandbox;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -48,6 +50,7 @@ use utoipa_axum::routes;
 use crate::config::Config;
 use crate::deploy::Deployer;
 use crate::guest_logs::GuestLogs;
+use crate::routes::Routes;
 use crate::serve::Stop;
 use crate::tokens::Tokens;
 use crate::watch::Watched;
@@ -74,7 +77,7 @@ pub struct App {
     /// Deployed workflows.
     pub workflows: Arc<Workflows>,
     /// Deployed modules.
-    pub sandbox: Arc<Sandbox>,
+    pub routes: Arc<Routes>,
     /// What modules wrote lately.
     pub guest_logs: Arc<GuestLogs>,
     /// Room for who follows it.
@@ -88,6 +91,9 @@ pub struct App {
     /// Tells when the host stops.
     pub stop: Stop,
 }
+
+/// On every answer of a host that runs modules which nobody signed.
+const DEVELOPMENT: HeaderName = HeaderName::from_static("surety-development");
 
 /// The endpoints. Each is served exactly as it is documented beside its code.
 fn endpoints() -> OpenApiRouter<Arc<App>> {
@@ -104,6 +110,13 @@ fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(messages::cancel::cancel))
         .routes(routes!(modules::put, modules::list))
         .routes(routes!(modules::get))
+        .routes(routes!(deployments::history))
+        .routes(routes!(deployments::rollback))
+        .routes(routes!(deployments::remove))
+        .routes(routes!(canaries::get))
+        .routes(routes!(canaries::end))
+        .routes(routes!(revocations::revoke))
+        .routes(routes!(revocations::list))
         .routes(routes!(workflows::put, workflows::list))
         .routes(routes!(workflows::remove))
         .routes(routes!(migrate::migrate))
@@ -135,11 +148,20 @@ pub fn router(app: Arc<App>) -> Router {
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
     };
     let (router, _) = endpoints().split_for_parts();
+    let development = app.config.policy.development;
+    let mode = move |mut response: Response| async move {
+        if development {
+            let yes = HeaderValue::from_static("true");
+            response.headers_mut().insert(DEVELOPMENT, yes);
+        }
+        response
+    };
     router
         .route("/openapi.json", get(serve_document))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(guard))
+        .layer(map_response(mode))
         .with_state(app)
 }
 

@@ -25,12 +25,16 @@ pub(super) struct Serve {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Run modules that nobody signed; on loopback only
+    #[arg(long)]
+    development: bool,
 }
 
 impl Serve {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
         let mut config = common.config(self.config.as_ref())?;
         config.listen = self.listen.unwrap_or(config.listen);
+        config.policy.development |= self.development;
         telemetry::start(&config.log)?;
         let runtime = tokio::runtime::Runtime::new()?;
         let done = runtime.block_on(serve(config, common.output()));
@@ -69,11 +73,17 @@ fn announce(output: Output, about: &About, memory: bool) -> anyhow::Result<()> {
         "data": data.to_string(),
         "host": about.host,
         "token_file": token_file.to_string(),
+        "development": about.development,
     });
     output.value(&value, |_| {
         let kept = if memory { " (messages only in memory)" } else { "" };
+        let mode = match about.development {
+            true => "development: modules run that nobody signed",
+            false => "only modules run that the policy's publishers signed",
+        };
         fields(&[
             ("surety serves", url.clone()),
+            ("modules", mode.to_owned()),
             ("data", format!("{data}{kept}")),
             ("host address", about.host.to_string()),
             ("operator token", token_file.to_string()),

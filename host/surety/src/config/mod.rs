@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
+use surety_core::canary::CanaryLimits;
 use surety_core::intake::IntakeLimits;
 use surety_egress::EgressConfig;
 use surety_sandbox::{CompileLimits, Limits};
 
 use crate::tokens::TokenEntry;
-pub use sections::{Backend, Controller, Http, Intake, Log, LogFormat, PolicyFiles, Store};
+pub use sections::{
+    Backend, CanarySection, Controller, Http, Intake, Log, LogFormat, PolicyFiles, Store,
+};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +45,8 @@ pub struct Config {
     pub policy: PolicyFiles,
     /// Requests of modules.
     pub egress: EgressConfig,
+    /// When a canary is stopped.
+    pub canary: CanarySection,
     /// What is told.
     pub log: Log,
 }
@@ -60,6 +65,7 @@ impl Default for Config {
             compile: CompileLimits::default(),
             policy: PolicyFiles::default(),
             egress: EgressConfig::default(),
+            canary: CanarySection::default(),
             log: Log::default(),
         }
     }
@@ -81,7 +87,7 @@ impl Config {
         let mut config = Self::parse(&text)
             .with_context(|| format!("the configuration {} is not valid", file.display()))?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        let PolicyFiles { file, secrets_file } = &mut config.policy;
+        let PolicyFiles { file, secrets_file, .. } = &mut config.policy;
         for path in [file, secrets_file, &mut config.egress.ca_file] {
             if !path.as_os_str().is_empty() {
                 *path = folder.join(&*path);
@@ -153,6 +159,13 @@ impl Config {
             msg_ids_outstanding_max: self.intake.msg_ids_outstanding_max,
             msg_id_ttl_ms: self.intake.msg_id_ttl_ms,
         }
+    }
+
+    /// When a canary is stopped.
+    #[must_use]
+    pub fn canary_limits(&self) -> CanaryLimits {
+        let CanarySection { calls_min, failures_above_percent_max } = self.canary;
+        CanaryLimits { calls_min, failures_above_percent_max }
     }
 
     /// How long a stop waits for what is in hand.

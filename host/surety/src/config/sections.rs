@@ -107,6 +107,24 @@ pub struct PolicyFiles {
     pub file: PathBuf,
     /// The secrets that it grants; empty for none.
     pub secrets_file: PathBuf,
+    /// Whether modules run that nobody signed; on loopback only.
+    pub development: bool,
+}
+
+/// `[canary]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CanarySection {
+    /// The calls of a canary before it is judged.
+    pub calls_min: u64,
+    /// Percent of its calls that may fail beyond those of the version before it.
+    pub failures_above_percent_max: u64,
+}
+
+impl Default for CanarySection {
+    fn default() -> Self {
+        Self { calls_min: 50, failures_above_percent_max: 5 }
+    }
 }
 
 /// `[log]`

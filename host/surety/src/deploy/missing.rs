@@ -32,7 +32,7 @@ impl Deployer {
 
     async fn compile_again(&self, digest: Digest) -> anyhow::Result<()> {
         let component = self.component(digest).await?;
-        let sandbox = Arc::clone(&self.sandbox);
+        let sandbox = Arc::clone(self.routes.sandbox());
         Ok(aside(move || sandbox.complete(&component)).await??)
     }
 }

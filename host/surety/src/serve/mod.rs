@@ -29,13 +29,15 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::api::{self, App};
+use crate::canaries::Canaries;
 use crate::clock::SystemClock;
 use crate::compile;
 use crate::config::{Backend, Config};
 use crate::data::DataFolder;
-use crate::deploy::Deployer;
+use crate::deploy::{Deployer, Rules};
 use crate::guest_logs::GuestLogs;
 use crate::policy;
+use crate::routes::Routes;
 use crate::tokens::Tokens;
 use crate::watch::Watched;
 use http::Server;
@@ -53,6 +55,8 @@ pub struct About {
     pub host: Address,
     /// The file with the operator token.
     pub token_file: PathBuf,
+    /// Whether modules run that nobody signed.
+    pub development: bool,
 }
 
 /// A host that runs.
@@ -88,13 +92,21 @@ pub async fn start(
         listen.ip().is_loopback() || !config.tokens.is_empty(),
         "`listen` is {listen}, which others can reach, and there are no `[[tokens]]`; make one with `surety token new` or listen on 127.0.0.1",
     );
+    ensure!(
+        listen.ip().is_loopback() || !config.policy.development,
+        "`listen` is {listen}, which others can reach, and in development modules run that nobody signed; listen on 127.0.0.1, or name publishers in the policy and start without `--development`",
+    );
+    if config.policy.development {
+        tracing::warn!("development: modules run that nobody signed");
+    }
     let folder = DataFolder::open(&config.data_folder()?)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let stores = open_stores(&config, &folder, &clock).await?;
+    let development = config.policy.development;
     match Host::assemble(config, &folder, &stores, clock).await {
         Ok(host) => {
             let (data, token_file) = (folder.path().to_owned(), folder.operator_token());
-            let about = About { listen, data, host: host.address, token_file };
+            let about = About { listen, data, host: host.address, token_file, development };
             let task = tokio::spawn(host.run(listener, shutdown, stores));
             Ok(Started { about, task })
         }
@@ -154,25 +166,28 @@ impl Host {
         tracing::info!(seccomp, landlock, "components are compiled in a process of their own");
         let guest_logs = GuestLogs::new(Arc::clone(&clock));
         let sandbox = sandbox.log_to(Arc::clone(&guest_logs) as _);
-        let sandbox = Arc::new(sandbox.under(policy));
+        let sandbox = Arc::new(sandbox.under(policy.clone()));
+        let canaries = Canaries::new(config.canary_limits());
+        let routes = Routes::new(sandbox, Arc::clone(&canaries));
         let deployer = Deployer::new(
             Arc::clone(&stores.catalog),
             Arc::clone(&stores.guarantee),
-            Arc::clone(&sandbox),
+            Arc::clone(&routes),
             Arc::clone(&workflows),
             Arc::clone(&clock),
+            Rules { policy, development: config.policy.development },
         );
         deployer.load().await?;
 
         let (guarantee, reference) = (Arc::clone(&stores.guarantee), Arc::clone(&stores.reference));
-        let watched = Watched::new(guarantee, reference, config.http.waiters_max);
+        let watched = Watched::new(guarantee, reference, canaries, config.http.waiters_max);
         let controller = Controller {
             workflows: Arc::clone(&workflows),
             guarantee: Arc::clone(&watched) as _,
             feeder: Arc::clone(&stores.feeder),
             reference: Arc::clone(&watched) as _,
             archive: Arc::clone(&stores.archive),
-            actions: Arc::clone(&sandbox) as _,
+            actions: Arc::clone(&routes) as _,
             egress: Arc::new(egress),
             clock: Arc::clone(&clock),
             key: Arc::clone(&key),
@@ -181,7 +196,7 @@ impl Host {
             workflows: Arc::clone(&workflows),
             guarantee: Arc::clone(&watched) as _,
             reference: Arc::clone(&watched) as _,
-            actions: Arc::clone(&sandbox) as _,
+            actions: Arc::clone(&routes) as _,
             clock: Arc::clone(&clock),
         };
         let intake = Intake {
@@ -189,7 +204,7 @@ impl Host {
             guarantee: Arc::clone(&watched) as _,
             reference: Arc::clone(&watched) as _,
             archive: Arc::clone(&stores.archive),
-            actions: Arc::clone(&sandbox) as _,
+            actions: Arc::clone(&routes) as _,
             clients: Arc::clone(&stores.clients),
             clock,
             key: Arc::clone(&key),
@@ -206,7 +221,7 @@ impl Host {
             deployer,
             catalog: Arc::clone(&stores.catalog),
             workflows,
-            sandbox,
+            routes,
             guest_logs,
             log_followers: Semaphore::new(api::logs::FOLLOWERS_MAX),
             tokens,
@@ -227,6 +242,8 @@ impl Host {
     ) -> anyhow::Result<()> {
         let stop = self.stopper.stop();
         let mut workers = Workers::start(&self.config, self.controller, stop.clone())?;
+        let deployer = Arc::clone(&self.app.deployer);
+        let keeping = tokio::spawn(Arc::clone(&deployer).keep_canaries(stop.clone()));
         let server = Server::new(listener, api::router(self.app), &self.config.http);
         let serving = tokio::spawn(server.serve(stop));
         let outcome = tokio::select! {
@@ -248,6 +265,9 @@ impl Host {
             Ok(())
         });
         workers.abandon();
+        // What was counted while the last messages were in hand.
+        drop(keeping.await);
+        deployer.keep_due().await;
         stores.close().await;
         outcome.map_err(|fault: Fault| anyhow::Error::from(fault)).and(drained)
     }

@@ -1,11 +1,15 @@
 //! `surety action`
 
 mod build;
+mod canary;
 mod check;
 mod list;
 mod logs;
 mod new;
 mod push;
+mod revoke;
+mod rollback;
+mod sign;
 mod test;
 
 use clap::Subcommand;
@@ -29,6 +33,20 @@ pub(super) enum Action {
     List,
     /// Show what modules wrote to their log, from a host's memory
     Logs(logs::Logs),
+    /// Sign a component as its publisher
+    Sign(sign::Sign),
+    /// Approve what a component may do as its reviewer
+    Approve(sign::Approve),
+    /// Stop a component for good
+    Revoke(revoke::Revoke),
+    /// Go back to the deployment before
+    Rollback(rollback::Rollback),
+    /// Take out a version that no workflow needs
+    Remove(rollback::Remove),
+    /// List the deployments of a module
+    History(rollback::History),
+    /// Compare, promote or stop a canary
+    Canary(canary::Canary),
 }
 
 impl Action {
@@ -41,6 +59,13 @@ impl Action {
             Self::Push(push) => push.run(common),
             Self::List => list::run(common),
             Self::Logs(logs) => logs.run(common),
+            Self::Sign(sign) => sign.run(common),
+            Self::Approve(approve) => approve.run(common),
+            Self::Revoke(revoke) => revoke.run(common),
+            Self::Rollback(rollback) => rollback.run(common),
+            Self::Remove(remove) => remove.run(common),
+            Self::History(history) => history.run(common),
+            Self::Canary(canary) => canary.run(common),
         }
     }
 }

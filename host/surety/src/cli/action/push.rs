@@ -6,9 +6,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::Args;
+use surety_core::canary::Share;
+use surety_core::endorse::Endorsements;
 use surety_kit::Project;
 
-use super::{check, list};
+use super::{check, list, sign};
 use crate::api::modules::{ModuleRequest, ModuleView};
 use crate::cli::exit::Failed;
 use crate::cli::{Common, input};
@@ -28,14 +30,29 @@ pub(in crate::cli) struct Push {
     /// settings.json, else {}]
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+    /// The file with its signatures [default: the component's name and
+    /// .signatures.json, if that is there]
+    #[arg(long, value_name = "FILE")]
+    signatures: Option<PathBuf>,
+    /// Give it a share of the calls at first, such as 10%
+    #[arg(long, value_name = "SHARE")]
+    canary: Option<Share>,
 }
 
 impl Push {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
         let (file, settings) = located(&self.file, self.settings)?;
         let settings = check::settings(settings.as_deref())?;
+        let signed = match &self.signatures {
+            // A file that was named must be there.
+            Some(named) => sign::read_signatures(named)?,
+            None => sign::kept(&sign::beside(&file))?,
+        };
+        let Endorsements { signatures, approvals } = signed;
         let component = BASE64_STANDARD.encode(input::bytes(&file)?);
-        let body = serde_json::to_vec(&ModuleRequest { component, settings })?;
+        let canary = self.canary;
+        let request = ModuleRequest { component, settings, signatures, approvals, canary };
+        let body = serde_json::to_vec(&request)?;
         let answer = common.remote()?.put("/v1/modules", body, COMPILE_MAX)?;
         let view: ModuleView = answer.read()?;
         common.output().value(&view, |view| list::show(std::slice::from_ref(view)))?;

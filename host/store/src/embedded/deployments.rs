@@ -1,0 +1,104 @@
+//! The history of modules on SQLite: what a change of them writes, and what of it
+//! is read.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::de::DeserializeOwned;
+use surety_core::deployment::{self, Change, Deployed, NewDeployment};
+use surety_core::ports::{DeployError, Deployment};
+use surety_core::types::{Digest, ModuleName, Time};
+
+use super::{integer, number};
+
+const COLUMNS: &str =
+    "number, name, version, digest, settings, deployed_at, endorsements, ended_at";
+
+/// Writes a whole change, within the caller's transaction. What is refused is
+/// refused before anything is written.
+pub(super) fn change(
+    db: &Connection,
+    change: &Change,
+) -> rusqlite::Result<Result<(), DeployError>> {
+    let Change { at, end, put, canary } = change;
+    if let Some(digest) = put.as_ref().map(|new| taken(db, &new.deployment)).transpose()?.flatten()
+    {
+        return Ok(Err(DeployError::AlreadyExists(digest)));
+    }
+    for ended in end {
+        let sql = "UPDATE deployment SET ended_at = ? WHERE number = ? AND ended_at IS NULL";
+        db.execute(sql, params![integer(at.as_millis()), integer(*ended)])?;
+    }
+    if let Some(new) = put {
+        insert(db, new)?;
+        let history = history(db, &new.deployment.name)?;
+        for forgotten in deployment::forgettable(&history) {
+            db.execute("DELETE FROM deployment WHERE number = ?", [integer(forgotten)])?;
+        }
+    }
+    if let Some(canary) = canary {
+        let sql = "INSERT OR REPLACE INTO canary VALUES (?, ?)";
+        db.execute(sql, params![canary.name.as_str(), text(canary)?])?;
+    }
+    Ok(Ok(()))
+}
+
+/// The other content that a version has.
+fn taken(db: &Connection, new: &Deployment) -> rusqlite::Result<Option<Digest>> {
+    let sql = "SELECT digest FROM deployment WHERE name = ? AND version = ? AND digest <> ?";
+    let key = params![new.name.as_str(), new.version.to_string(), new.digest.0];
+    Ok(db.query_row(sql, key, |row| row.get(0)).optional()?.map(Digest))
+}
+
+fn insert(db: &Connection, new: &NewDeployment) -> rusqlite::Result<()> {
+    let NewDeployment { deployment, endorsements, component } = new;
+    let Deployment { name, version, digest, settings, deployed_at } = deployment;
+    db.execute("INSERT OR IGNORE INTO component VALUES (?, ?)", params![digest.0, component])?;
+    let sql = "INSERT INTO deployment (name, version, digest, settings, deployed_at, endorsements) VALUES (?, ?, ?, ?, ?, ?)";
+    let at = integer(deployed_at.as_millis());
+    let (version, signed) = (version.to_string(), text(endorsements)?);
+    db.execute(sql, params![name.as_str(), version, digest.0, &**settings, at, signed])?;
+    Ok(())
+}
+
+/// All deployments of a name, the last one first.
+pub(super) fn history(db: &Connection, name: &ModuleName) -> rusqlite::Result<Vec<Deployed>> {
+    let sql = format!("SELECT {COLUMNS} FROM deployment WHERE name = ? ORDER BY number DESC");
+    db.prepare(&sql)?.query_map([name.as_str()], read)?.collect()
+}
+
+/// The deployments in effect, of all names.
+pub(super) fn in_effect(db: &Connection) -> rusqlite::Result<Vec<Deployed>> {
+    let sql = format!("SELECT {COLUMNS} FROM deployment WHERE ended_at IS NULL");
+    let live: Vec<_> = db.prepare(&sql)?.query_map([], read)?.collect::<Result<_, _>>()?;
+    Ok(deployment::in_effect(&live).into_iter().cloned().collect())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Deployed> {
+    let deployment = Deployment {
+        name: row.get_ref(1)?.as_str()?.parse().map_err(|e| malformed(1, e))?,
+        version: row.get_ref(2)?.as_str()?.parse().map_err(|e| malformed(2, e))?,
+        digest: Digest(row.get(3)?),
+        settings: row.get_ref(4)?.as_str()?.into(),
+        deployed_at: Time::from_millis(number(row.get(5)?)),
+    };
+    let ended_at: Option<i64> = row.get(7)?;
+    Ok(Deployed {
+        number: number(row.get(0)?),
+        deployment,
+        endorsements: json(row, 6)?,
+        ended_at: ended_at.map(|at| Time::from_millis(number(at))),
+    })
+}
+
+/// A column of JSON text.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|e| malformed(column, e))
+}
+
+fn text(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
+}
+
+fn malformed(column: usize, e: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e))
+}
