@@ -7,16 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use surety_core::controller::Controller;
 use surety_core::intake::{Intake, IntakeLimits};
-use surety_core::ports::{Clock, Found};
+use surety_core::ports::Clock;
 use surety_core::types::Time;
 use surety_core::workflow::Workflow;
 use surety_core::workflows::Workflows;
 use surety_store::{Config, EmbeddedConfig, Stores};
 use surety_tests::rig::{HOST_KEY, acme, envelope, register_clients};
 use surety_tests::scripted::{Scripted, workflow};
+use tokio::task::JoinHandle;
 
 /// Records of one of its messages: the admission and two actions.
 pub const RECORDS: usize = 3;
@@ -53,13 +54,19 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// With the scripted workflow.
     pub async fn open(folder: &Path) -> Self {
+        Self::open_with(folder, &workflow(1)).await
+    }
+
+    /// With this workflow for the scripted actions.
+    pub async fn open_with(folder: &Path, workflow: &str) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(RealClock::default());
         let config = Config::Embedded(EmbeddedConfig::new(folder));
         let stores = surety_store::open(&config, Arc::clone(&clock)).expect("the store opens");
         register_clients(&stores).await;
         let workflows = Arc::new(Workflows::default());
-        workflows.add(Workflow::parse(&workflow(1)).expect("a workflow").into());
+        workflows.add(Workflow::parse(workflow).expect("a workflow").into());
         let key = Arc::new(HOST_KEY.parse().expect("a key"));
         let intake = Intake {
             archive: Arc::clone(&stores.archive),
@@ -93,14 +100,25 @@ impl Engine {
 
     /// Admits messages with these many at a time.
     pub async fn admit(&self, messages: usize, at_once: usize) {
+        let bodies = self.bodies(messages, &json!({"first": "ok"})).await;
+        self.submit(&bodies, at_once).await;
+    }
+
+    /// Signed messages with this payload, each under a fresh id.
+    pub async fn bodies(&self, messages: usize, payload: &Value) -> Vec<String> {
         let mut bodies = Vec::with_capacity(messages);
         while bodies.len() < messages {
             let count = (messages - bodies.len()).min(1_000);
             let count = u32::try_from(count).expect("a small count");
             for id in self.intake.issue(&acme(), count).await.expect("ids").msg_ids {
-                bodies.push(envelope(id, &json!({"first": "ok"})));
+                bodies.push(envelope(id, payload));
             }
         }
+        bodies
+    }
+
+    /// Submits bodies with these many at a time.
+    pub async fn submit(&self, bodies: &[String], at_once: usize) {
         let chunk = bodies.len().div_ceil(at_once);
         let tasks: Vec<_> = bodies
             .chunks(chunk)
@@ -117,6 +135,22 @@ impl Engine {
             task.await.expect("a task ends");
         }
     }
+
+    /// Starts workers; they move messages until they are aborted.
+    pub fn workers(&self, in_flight: usize) -> Vec<JoinHandle<()>> {
+        let worker = || {
+            let controller = Arc::clone(&self.controller);
+            tokio::spawn(async move { while controller.turn().await.is_ok() {} })
+        };
+        (0..in_flight).map(|_| worker()).collect()
+    }
+
+    /// Waits until no message is open.
+    pub async fn drained(&self) {
+        while !self.stores.guarantee.open(None, 1).await.expect("ids").is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 /// Runs `messages` that are open already, with `in_flight` workers, and gives
@@ -124,19 +158,9 @@ impl Engine {
 pub async fn drain(folder: &Path, messages: usize, in_flight: usize) -> f64 {
     let engine = Engine::open(folder).await;
     engine.admit(messages, 64).await;
-    let last = engine.stores.guarantee.open(None, messages).await.expect("ids");
     let started = Instant::now();
-    let workers: Vec<_> = (0..in_flight)
-        .map(|_| {
-            let controller = Arc::clone(&engine.controller);
-            tokio::spawn(async move { while controller.turn().await.is_ok() {} })
-        })
-        .collect();
-    for id in last {
-        while !matches!(engine.stores.guarantee.load(id).await, Ok(Found::Archived)) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
+    let workers = engine.workers(in_flight);
+    engine.drained().await;
     let seconds = started.elapsed().as_secs_f64();
     for worker in workers {
         worker.abort();

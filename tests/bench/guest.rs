@@ -52,6 +52,9 @@ struct Rate {
     cpu_us: f64,
 }
 
+/// What makes the call of this number.
+type Calling<'a> = dyn Fn(usize) -> Result<()> + Sync + 'a;
+
 /// Calls a second of both on one thread and on two, and CPU time of a call.
 pub fn measure(sandbox: &Sandbox, calls: &[Called]) -> Result<Value> {
     println!("\nguest calls          threads    calls/s  µs CPU a call  to one thread  by CPU");
@@ -60,8 +63,7 @@ pub fn measure(sandbox: &Sandbox, calls: &[Called]) -> Result<Value> {
     let runtime = Handle::current();
     let ours = |n: usize| sandboxed(&runtime, sandbox, &calls[n % calls.len()]);
     let default = |n: usize| plain.call(n % calls.len(), &calls[n % calls.len()]).map_err(foreign);
-    let sides: [(&str, &(dyn Fn(usize) -> Result<()> + Sync)); 2] =
-        [("sandbox", &ours), ("wasmtime's defaults", &default)];
+    let sides: [(&str, &Calling<'_>); 2] = [("sandbox", &ours), ("wasmtime's defaults", &default)];
     for (name, call) in sides {
         let one = threads(name, 1, call)?;
         let two = threads(name, 2, call)?;
@@ -93,7 +95,7 @@ fn sandboxed(runtime: &Handle, sandbox: &Sandbox, called: &Called) -> Result<()>
 }
 
 /// Calls for a while on each of so many threads, named for a profiler.
-fn threads(name: &str, count: usize, call: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<Rate> {
+fn threads(name: &str, count: usize, call: &Calling<'_>) -> Result<Rate> {
     let work = || -> Result<(usize, f64, f64)> {
         (0..100).try_for_each(call)?;
         let (started, cpu, mut calls) = (Instant::now(), thread_cpu()?, 0);

@@ -10,8 +10,10 @@ mod engine;
 mod guest;
 mod hostile;
 mod http;
+mod machine;
 mod open;
 mod pipeline;
+mod shapes;
 mod stages;
 
 #[allow(dead_code, unreachable_pub, reason = "shared with the sandbox's own tests")]
@@ -32,27 +34,36 @@ const OPEN: usize = 100_000;
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let first = arguments
-        .next()
-        .context("usage: bench FILE | --open FOLDER | --load | --hostile | --calls")?;
+    let usage = "usage: bench FILE | --open FOLDER | --load | --hostile | --calls | --shapes";
+    let first = arguments.next().context(usage)?;
     match first.as_str() {
         "--open" => return open::measure(arguments.next().context("no folder")?.as_ref()).await,
         // Parts, for a profiler.
         "--load" => return pipeline(&[(64, 12_000)]).await.map(drop),
         "--hostile" => return hostile::measure().await.map(drop),
         "--calls" => return stages::measure().await.map(drop),
+        "--shapes" => return shapes::run_all().await,
         _ => {}
     }
-    let (stages, calls) = stages::measure().await?;
+    let (mut stages, calls) = stages::measure().await?;
+    machine::measure(&mut stages).await?;
+    println!("\nstage                                 µs");
+    for (name, micros) in &stages {
+        println!("{name:<30} {micros:>9.2}");
+    }
     let pipeline = pipeline(&LOADS).await?;
     let alone = engine::drain(TempDir::new()?.path(), 4_000, 256).await;
     println!("engine and store alone, 256 in flight: {alone:.0} transitions/s");
     let pipeline = json!({"loads": pipeline, "engine_alone_transitions_per_second": alone});
+    let shapes = shapes::measure()?;
     let hostile = hostile::measure().await?;
     let open = open::prepare_and_measure(OPEN).await?;
     println!("\n{OPEN} open messages: {open}");
     let stages: Vec<Value> = stages.iter().map(|(n, us)| json!({"stage": n, "us": us})).collect();
-    let all = json!({"stages": stages, "guest_calls": calls, "pipeline": pipeline, "hostile": hostile, "open": open});
+    let all = json!({
+        "stages": stages, "guest_calls": calls, "pipeline": pipeline, "shapes": shapes,
+        "hostile": hostile, "open": open,
+    });
     std::fs::write(&first, serde_json::to_string_pretty(&all)?)?;
     println!("\nwritten to {first}");
     Ok(())

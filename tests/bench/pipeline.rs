@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use surety_core::crypto::PrivateKey;
-use surety_tests::host::Host;
+use surety_tests::host::{Host, WAY};
 use surety_tests::rig::CLIENT_KEY;
 
 use crate::http::Connection;
 
-/// Records of one withdrawal: its admission and four actions.
-pub const RECORDS: usize = 5;
+/// Records of one withdrawal: its admission, five actions and a choice.
+pub const RECORDS: usize = WAY.len();
 
 pub struct Measured {
     pub in_flight: usize,
@@ -137,7 +137,7 @@ pub fn bytes_per_record(host: &Host) -> Result<usize> {
 }
 
 /// CPU seconds of a process, from `/proc`.
-fn process_cpu(pid: &str) -> f64 {
+pub fn process_cpu(pid: &str) -> f64 {
     stat(&format!("/proc/{pid}/stat")).map_or(0.0, |(_, cpu)| cpu)
 }
 

@@ -29,9 +29,9 @@ const SUBCOMMAND: &str = "compile-module";
 
 /// Runs of one measurement, and measurements of which the median counts.
 const RUNS: u32 = 300;
-const MEASUREMENTS: usize = 7;
+pub const MEASUREMENTS: usize = 7;
 
-type Stages = Vec<(String, f64)>;
+pub type Stages = Vec<(String, f64)>;
 
 /// Microseconds of each stage, and what guests' calls come to.
 pub async fn measure() -> Result<(Stages, Value)> {
@@ -46,15 +46,12 @@ pub async fn measure() -> Result<(Stages, Value)> {
     time("bundle: sign, encode, pack", &mut stages, || {
         black_box(Bundle::close(&closed, &key).pack());
     });
-    println!("\nstage                              µs");
-    for (name, micros) in &stages {
-        println!("{name:<30} {micros:>7.1}");
-    }
     let calls = tokio::task::block_in_place(|| guest::measure(&sandbox, &calls))?;
     Ok((stages, calls))
 }
 
-fn time(name: &str, stages: &mut Stages, mut run: impl FnMut()) {
+/// Adds the median of what a run takes.
+pub fn time(name: &str, stages: &mut Stages, mut run: impl FnMut()) {
     let mut measured: Vec<f64> = (0..MEASUREMENTS)
         .map(|_| {
             let started = Instant::now();

@@ -21,7 +21,7 @@ use crate::bindings::validator::surety::action::validation::{Finding as Found, S
 use crate::bindings::{Action, ActionPre, Failure as GuestFailure, surety::action::types};
 use crate::engine::ENGINE;
 use crate::entry::Entry;
-use crate::guest::{Guest, TooManyCalls};
+use crate::guest::{Guest, GuestLog, TooManyCalls};
 use crate::lane::Crowded;
 use crate::limits::Limits;
 use crate::meter::HostMemory;
@@ -41,7 +41,18 @@ pub(crate) struct Compiled {
     /// Its name and version, for the log.
     label: Arc<str>,
     limits: Limits,
+    log: Option<Arc<dyn GuestLog>>,
     engine_name: Arc<str>,
+}
+
+/// A call that ended, and what its instance took.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// How it ended, and its fuel.
+    pub ran: Ran,
+    /// All memories and tables of the instance when it ended, in bytes. They never
+    /// shrink, so it is also the most that there was.
+    pub memory_bytes: usize,
 }
 
 /// A linked component, by what it implements.
@@ -62,6 +73,7 @@ impl Compiled {
         world: World,
         label: Arc<str>,
         limits: Limits,
+        log: Option<Arc<dyn GuestLog>>,
     ) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(component.engine());
         // Both worlds import the same.
@@ -72,7 +84,7 @@ impl Compiled {
             World::Validator => Pre::Validator(ValidatorPre::new(linked)?),
         };
         let engine_name = format!("{} {}", ENGINE.0, ENGINE.1).into();
-        Ok(Self { pre, label, limits, engine_name })
+        Ok(Self { pre, label, limits, log, engine_name })
     }
 
     /// Runs one call of an action. A `Fault` is the host's own failure.
@@ -81,10 +93,10 @@ impl Compiled {
         module: &Module,
         call: &Call,
         entry: &Entry,
-    ) -> Result<Ran, Fault> {
+    ) -> Result<Measured, Fault> {
         let Pre::Action(pre) = &self.pre else {
             let failure = Failure::new(FailureKind::Missing, "the module is a validator");
-            return Ok(self.ran(Err(failure), 0));
+            return Ok(Measured { ran: self.ran(Err(failure), 0), memory_bytes: 0 });
         };
         let mut store = self.store(&call.message, entry).map_err(host_failure)?;
         let message = Lent::of(&call.message);
@@ -107,7 +119,8 @@ impl Compiled {
         };
         let answer = self.end(ended, &store, entry)?;
         let outcome = answer.and_then(|answer| answer.map(taken).map_err(reason));
-        Ok(self.ran(outcome, self.fuel(&store)))
+        let ran = self.ran(outcome, self.fuel(&store));
+        Ok(Measured { ran, memory_bytes: store.data().meter.used() })
     }
 
     /// Runs a validator on a message.
@@ -176,7 +189,7 @@ impl Compiled {
             Pre::Validator(pre) => pre.engine(),
         };
         let limits = self.limits;
-        let guest = Guest::new(&self.label, message.msg_id, limits);
+        let guest = Guest::new(&self.label, message.msg_id, limits, self.log.clone());
         let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.meter);
         store.set_fuel(limits.fuel_max)?;

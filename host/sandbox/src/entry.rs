@@ -41,7 +41,7 @@ impl Entry {
             }
             call.await
         };
-        share.metered(in_turn).await
+        share.metered(lane, in_turn).await
     }
 
     /// How long it has had a processor.

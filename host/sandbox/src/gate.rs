@@ -14,9 +14,11 @@ use crate::limits::Limits;
 /// How far the calls of a second may bunch up.
 const BUNCH: Duration = Duration::from_millis(100);
 
-/// The soonest and the latest that somebody is told to come again: not to be asked
-/// all the time, and to notice when a crowd has gone.
+/// The soonest and the latest that somebody is told to come again, and the soonest of
+/// a module of long calls: not to be asked all the time, and to notice when a crowd
+/// has gone.
 const AGAIN_MIN: Duration = Duration::from_millis(10);
+const AGAIN_LONG: Duration = Duration::from_millis(250);
 const AGAIN_MAX: Duration = Duration::from_secs(30);
 
 /// A call that takes longer than this on a processor is a long one, and so is every
@@ -95,8 +97,12 @@ impl State {
     /// A place behind those who were put off before.
     fn put_off(&mut self, now: Instant, limits: &Limits, why: String) -> Busy {
         let by_rate = Duration::from_secs(1) / limits.module_calls_per_second_max;
-        let every = by_rate.max(self.length / limits.module_calls_max);
-        let place = self.last.max(now + AGAIN_MIN) + every;
+        let by_number = self.length / limits.module_calls_max;
+        // Long calls go through the lane, and each of them alone.
+        let long = self.used > QUICK;
+        let in_lane = if long { self.used } else { Duration::ZERO };
+        let every = by_rate.max(by_number).max(in_lane);
+        let place = self.last.max(now + if long { AGAIN_LONG } else { AGAIN_MIN }) + every;
         self.last = place.min(now + AGAIN_MAX);
         Busy { why, after: self.last - now }
     }

@@ -11,11 +11,31 @@ use crate::bindings::surety::action::{log, types};
 use crate::limits::Limits;
 use crate::meter::Meter;
 
+/// A line that a module wrote, or that says how many are missing.
+#[derive(Debug, Clone, Copy)]
+pub struct GuestLine<'a> {
+    /// The module's name and version.
+    pub module: &'a str,
+    /// The message that it ran for.
+    pub msg_id: MsgId,
+    /// How much it matters.
+    pub level: Level,
+    /// What it says: one printable line.
+    pub text: &'a str,
+}
+
+/// Gets every line that modules write, beside the host's own log.
+pub trait GuestLog: Send + Sync {
+    /// A line. The guest waits for it, so it should not take long.
+    fn line(&self, line: GuestLine<'_>);
+}
+
 /// What is known of one instance while it runs.
 pub(crate) struct Guest {
     pub(crate) meter: Meter,
     module: Arc<str>,
     msg_id: MsgId,
+    log: Option<Arc<dyn GuestLog>>,
     limits: Limits,
     host_calls: u32,
     log_lines: u32,
@@ -29,11 +49,17 @@ pub(crate) struct Guest {
 pub(crate) struct TooManyCalls(pub(crate) u32);
 
 impl Guest {
-    pub(crate) fn new(module: &Arc<str>, msg_id: MsgId, limits: Limits) -> Self {
+    pub(crate) fn new(
+        module: &Arc<str>,
+        msg_id: MsgId,
+        limits: Limits,
+        log: Option<Arc<dyn GuestLog>>,
+    ) -> Self {
         Self {
             meter: Meter::new(limits),
             module: Arc::clone(module),
             msg_id,
+            log,
             limits,
             host_calls: 0,
             log_lines: 0,
@@ -79,6 +105,10 @@ impl Guest {
 
     fn line(&self, level: Level, text: impl fmt::Display) {
         let Self { module, msg_id, .. } = self;
+        if let Some(log) = &self.log {
+            let text = text.to_string();
+            log.line(GuestLine { module, msg_id: *msg_id, level, text: &text });
+        }
         // The level is part of an event's static description.
         macro_rules! event {
             ($level:expr) => {

@@ -58,6 +58,8 @@ use crate::registry::{Found, Registry};
 
 pub use crate::apart::{CompileLimits, Confined, NotReady, compile_apart};
 pub use crate::cache::CacheError;
+pub use crate::call::Measured;
+pub use crate::guest::{GuestLine, GuestLog};
 pub use crate::inspect::{Inspected, inspect};
 pub use crate::limits::{LimitError, Limits};
 
@@ -122,6 +124,7 @@ pub struct Sandbox {
     cache: Cache,
     registry: Registry,
     lane: Arc<Lane>,
+    log: Option<Arc<dyn GuestLog>>,
     /// A turn for each instance that the pool has room for.
     turns: Semaphore,
     _ticker: Ticker,
@@ -147,9 +150,17 @@ impl Sandbox {
             cache,
             registry: Registry::default(),
             lane: Arc::new(Lane::new(limits.concurrency)),
+            log: None,
             turns: Semaphore::new(limits.concurrency as usize),
             _ticker: Ticker::start(&engine).map_err(SandboxError::Ticker)?,
         })
+    }
+
+    /// Hands what modules write to `log` as well; for modules that are prepared
+    /// from now on.
+    #[must_use]
+    pub fn log_to(self, log: Arc<dyn GuestLog>) -> Self {
+        Self { log: Some(log), ..self }
     }
 
     /// What the kernel holds the compiler by.
@@ -250,7 +261,8 @@ impl Sandbox {
         let label = format!("{}@{}", module.manifest.name, module.manifest.version);
         let world = module.manifest.world;
         let limits = self.limits.of_world(world).lowered(&module.manifest.limits);
-        let linked = Compiled::link(component, world, label.into(), limits);
+        let log = self.log.clone();
+        let linked = Compiled::link(component, world, label.into(), limits, log);
         Ok(Arc::new(linked.map_err(|e| cannot_run(&e))?))
     }
 
@@ -276,8 +288,7 @@ impl Actions for Sandbox {
     }
 
     async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault> {
-        let (compiled, entry, _turn) = self.enter(module).await?;
-        entry.run(compiled.run(module, &call, &entry)).await
+        Ok(self.measure(module, &call).await?.ran)
     }
 
     async fn validate(
@@ -292,6 +303,15 @@ impl Actions for Sandbox {
 }
 
 impl Sandbox {
+    /// Runs one call of an action, as [`Actions::run`], and says what it took.
+    ///
+    /// # Errors
+    /// The host's own failures.
+    pub async fn measure(&self, module: &Module, call: &Call) -> Result<Measured, Fault> {
+        let (compiled, entry, _turn) = self.enter(module).await?;
+        entry.run(compiled.run(module, call, &entry)).await
+    }
+
     /// What runs a module, with the leave to do so.
     async fn enter(
         &self,

@@ -30,6 +30,11 @@ impl Meter {
         self.denied
     }
 
+    /// What was taken so far, in bytes.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
     fn memory_denied(&mut self) -> bool {
         self.denied = Some(("memory_bytes_max", self.limits.memory_bytes_max as u64));
         false

@@ -23,6 +23,8 @@ pub mod tokens;
 pub mod check;
 pub mod compile;
 pub mod deploy;
+pub mod fixture;
+pub mod guest_logs;
 pub mod serve;
 pub mod watch;
 

@@ -55,6 +55,7 @@
 //! re-executed.
 
 mod call;
+mod fixture;
 #[cfg(any(target_family = "wasm", test))]
 mod heap;
 mod outcome;

@@ -1,4 +1,4 @@
-//! Calls and submissions for unit tests.
+//! Calls and submissions for unit tests, and fixtures to run an action against.
 
 use serde::de::DeserializeOwned;
 
@@ -7,8 +7,10 @@ use crate::{Call, Failure};
 #[cfg(feature = "validator")]
 use crate::{Finding, Submission, validator_bindings};
 
+pub use crate::fixture::fixtures;
+
 /// When the message of a test is accepted or run: 2026-01-01T00:00:00Z.
-const NOW_MS: u64 = 1_767_225_600_000;
+pub(crate) const NOW_MS: u64 = 1_767_225_600_000;
 
 /// A first attempt for a message with this payload, read the way a host's call
 /// is read. All three are JSON texts; change what the test is about in the
@@ -46,7 +48,7 @@ where
     })
 }
 
-fn message(payload: &str) -> types::Message {
+pub(crate) fn message(payload: &str) -> types::Message {
     types::Message {
         msg_id: "test-message".to_owned(),
         msg_type: "test".to_owned(),

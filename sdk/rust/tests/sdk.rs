@@ -71,3 +71,40 @@ fn any_error_becomes_a_permanent_failure() {
     let retry = "300".parse::<u8>().map_err(Failure::transient);
     assert!(matches!(retry, Err(Failure::Transient(_))));
 }
+
+#[test]
+fn fixtures_hold_natively_or_say_what_differs() {
+    fn run(call: Example) -> Result<Advance, Failure> {
+        let amount: u64 = call.message.payload.amount.parse()?;
+        if amount > call.settings.limits[&call.message.client_id] {
+            return Ok(Advance::to("refused").note("too much"));
+        }
+        Advance::to("accepted").patch(&BTreeMap::from([("amount", amount)]))
+    }
+
+    let folder = std::env::temp_dir().join(format!("surety-sdk-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, member: &str, expect: &str| {
+        let text = format!(
+            r#"{{"payload": {{"amount": "{member}"}}, "settings": {{"limits": {{"other": 7}}}},
+                "message": {{"client_id": "other"}}, "expect": {expect}}}"#
+        );
+        std::fs::write(folder.join(name), text).unwrap();
+    };
+    write("a.json", "7", r#"{"state": "accepted", "patch": {"amount": 7}}"#);
+    write("b.json", "8", r#"{"state": "refused", "note": "too much"}"#);
+    write("c.json", "x", r#"{"failure": "permanent"}"#);
+    // Left to the sandbox.
+    write("d.json", "7", r#"{"failure": "limit"}"#);
+    testing::fixtures(&folder, run);
+
+    write("a.json", "8", r#"{"state": "accepted", "patch": {"amount": 7}}"#);
+    write("c.json", "x", r#"{"failure": "permanent", "reason": "another"}"#);
+    let said = std::panic::catch_unwind(|| testing::fixtures(&folder, run)).unwrap_err();
+    let said = said.downcast_ref::<String>().unwrap();
+    for part in ["a.json", r#""state":"refused""#, "c.json", "invalid digit"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!said.contains("b.json") && !said.contains("d.json"), "{said}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}

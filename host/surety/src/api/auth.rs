@@ -66,7 +66,7 @@ fn check(parts: &Parts, app: &App, permission: Permission) -> Result<String, Pro
         Permission::Read => "read",
         Permission::Audit => "take out bundles",
         Permission::Deploy => "deploy",
-        Permission::Operate => "register clients or move messages",
+        Permission::Operate => "register clients, move messages or read modules' logs",
     };
     Err(Problem::new(
         Code::Forbidden,

@@ -15,6 +15,7 @@ pub mod problem;
 
 pub mod clients;
 pub mod health;
+pub mod logs;
 pub mod message_types;
 pub mod messages;
 pub mod migrate;
@@ -46,6 +47,7 @@ use utoipa_axum::routes;
 
 use crate::config::Config;
 use crate::deploy::Deployer;
+use crate::guest_logs::GuestLogs;
 use crate::serve::Stop;
 use crate::tokens::Tokens;
 use crate::watch::Watched;
@@ -73,6 +75,10 @@ pub struct App {
     pub workflows: Arc<Workflows>,
     /// Deployed modules.
     pub sandbox: Arc<Sandbox>,
+    /// What modules wrote lately.
+    pub guest_logs: Arc<GuestLogs>,
+    /// Room for who follows it.
+    pub log_followers: Semaphore,
     /// Who may do what.
     pub tokens: Tokens,
     /// Room for submissions.
@@ -106,6 +112,7 @@ fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(typed_data::get))
         .routes(routes!(clients::list))
         .routes(routes!(clients::put, clients::get))
+        .routes(routes!(logs::get))
         .routes(routes!(health::status))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

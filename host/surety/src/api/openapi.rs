@@ -21,7 +21,8 @@ struct Preamble;
 
 /// What a token is for.
 const TOKEN: &str = "A token with a role. reader: asks; auditor: asks, and takes out bundles; \
-    deployer: asks, and deploys; operator: all, registers clients, and moves messages.";
+    deployer: asks, and deploys; operator: all, registers clients, moves messages, and reads \
+    what modules wrote.";
 
 /// The document without endpoints.
 pub(super) fn preamble() -> OpenApi {

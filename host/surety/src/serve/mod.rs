@@ -11,6 +11,7 @@ mod http;
 mod stop;
 mod workers;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use surety_core::operator::Operator;
 use surety_core::ports::{Clock, Fault};
 use surety_core::types::Address;
 use surety_core::workflows::Workflows;
-use surety_sandbox::{Confined, Sandbox};
+use surety_sandbox::{Compiling, Confined, Sandbox};
 use surety_store::{EmbeddedConfig, Stores};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -30,10 +31,10 @@ use tokio::task::JoinHandle;
 
 use crate::api::{self, App};
 use crate::clock::SystemClock;
-use crate::compile;
 use crate::config::{Backend, Config};
 use crate::data::DataFolder;
 use crate::deploy::Deployer;
+use crate::guest_logs::GuestLogs;
 use crate::tokens::Tokens;
 use crate::watch::Watched;
 use http::Server;
@@ -71,13 +72,15 @@ impl Started {
     }
 }
 
-/// Opens a host on a listener and runs it until `shutdown` completes.
+/// Opens a host on a listener and runs it until `shutdown` completes. Components are
+/// compiled by the command `compiler`, see [`by_this_binary`](crate::compile::by_this_binary).
 ///
 /// # Errors
 /// Why it cannot start: the data folder, the store, what is deployed, or an
 /// address on which nobody could be let in.
 pub async fn start(
     config: Config,
+    compiler: Vec<OsString>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<Started> {
@@ -89,7 +92,7 @@ pub async fn start(
     let folder = DataFolder::open(&config.data_folder()?)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let stores = open_stores(&config, &folder, &clock).await?;
-    match Host::assemble(config, &folder, &stores, clock).await {
+    match Host::assemble(config, compiler, &folder, &stores, clock).await {
         Ok(host) => {
             let (data, token_file) = (folder.path().to_owned(), folder.operator_token());
             let about = About { listen, data, host: host.address, token_file };
@@ -135,6 +138,7 @@ struct Host {
 impl Host {
     async fn assemble(
         config: Config,
+        compiler: Vec<OsString>,
         folder: &DataFolder,
         stores: &Stores,
         clock: Arc<dyn Clock>,
@@ -142,13 +146,19 @@ impl Host {
         let key = Arc::new(folder.host_key()?);
         let tokens = Tokens::new(folder.tokens()?.into_iter().chain(config.tokens.clone()));
         let workflows = Arc::new(Workflows::default());
-        let secret = key.secret_for("compiled modules");
-        let compiling = compile::by_this_binary(config.compile, folder.compiled(), secret)?;
+        let compiling = Compiling {
+            command: compiler,
+            limits: config.compile,
+            folder: folder.compiled(),
+            secret: folder.compile_secret()?,
+        };
         let limits = config.sandbox;
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, compiling));
-        let sandbox = Arc::new(sandbox.await?.context("the sandbox cannot start")?);
+        let sandbox = sandbox.await?.context("the sandbox cannot start")?;
         let Confined { seccomp, landlock } = sandbox.confined();
         tracing::info!(seccomp, landlock, "components are compiled in a process of their own");
+        let guest_logs = GuestLogs::new(Arc::clone(&clock));
+        let sandbox = Arc::new(sandbox.log_to(Arc::clone(&guest_logs) as _));
         let deployer = Deployer::new(
             Arc::clone(&stores.catalog),
             Arc::clone(&stores.guarantee),
@@ -200,6 +210,8 @@ impl Host {
             catalog: Arc::clone(&stores.catalog),
             workflows,
             sandbox,
+            guest_logs,
+            log_followers: Semaphore::new(api::logs::FOLLOWERS_MAX),
             tokens,
             admissions: Semaphore::new(config.http.admissions_max),
             config: Arc::clone(&config),

@@ -1,0 +1,154 @@
+//! New projects: templates that are in this binary, with all that a project
+//! needs outside of this repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use include_dir::{Dir, include_dir};
+
+use crate::{Error, Lang, c_bindings};
+
+static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sdk/templates");
+static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sdk/rust");
+static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
+
+/// What every language has.
+const COMMON: &str = "common";
+
+/// What stands for the action's name in a template.
+const NAME: &str = "{{name}}";
+
+/// The contract, and where it lies in a project.
+const CONTRACT: &str = "action-1.0.0/action.wit";
+
+/// Where the Rust SDK lies in a project, from where it finds the contract as it
+/// does in this repository.
+const VENDORED_SDK: &str = "vendor/surety-sdk";
+
+/// The longest name of an action; the host's names have the same limit.
+const NAME_BYTES_MAX: usize = 64;
+
+/// A file of a project: where it lies, and what is in it.
+type File = (PathBuf, Vec<u8>);
+
+/// Writes a new project into `folder`, which must not be there or be empty.
+///
+/// # Errors
+/// A name that cannot be one, a folder with something in it, and those of the
+/// file system.
+pub fn create(folder: &Path, name: &str, lang: Lang) -> Result<(), Error> {
+    if !is_name(name) {
+        return Err(Error::Name(name.to_owned()));
+    }
+    let occupied = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if occupied || folder.is_file() {
+        return Err(Error::Exists(folder.to_owned()));
+    }
+    for (path, bytes) in files(name, lang)? {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(Error::write(parent))?;
+        }
+        fs::write(&path, bytes).map_err(Error::write(&path))?;
+    }
+    Ok(())
+}
+
+fn is_name(name: &str) -> bool {
+    name.len() <= NAME_BYTES_MAX
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && !name.ends_with('-')
+        && !name.contains("--")
+}
+
+/// All files of a new project.
+fn files(name: &str, lang: Lang) -> Result<Vec<File>, Error> {
+    let mut files = Vec::new();
+    for template in [COMMON, lang.as_str()] {
+        let folder = TEMPLATES.get_dir(template).ok_or_else(|| lost(template))?;
+        collect(folder, template, Path::new(""), &mut files);
+    }
+    for (path, bytes) in &mut files {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            *bytes = text.replace(NAME, name).into_bytes();
+        }
+        // Under its own name it would speak of this repository's files.
+        if path.as_os_str() == "gitignore" {
+            *path = PathBuf::from(".gitignore");
+        }
+    }
+    let wit = WIT.get_file(CONTRACT).ok_or_else(|| lost(CONTRACT))?;
+    files.push((Path::new("wit").join(CONTRACT), wit.contents().to_vec()));
+    match lang {
+        Lang::Rust => {
+            let manifest = SDK.get_file("Cargo.toml").ok_or_else(|| lost("Cargo.toml"))?;
+            let vendored = Path::new(VENDORED_SDK);
+            files.push((vendored.join("Cargo.toml"), manifest.contents().to_vec()));
+            let sources = SDK.get_dir("src").ok_or_else(|| lost("src"))?;
+            collect(sources, "", vendored, &mut files);
+        }
+        Lang::C => {
+            let wit = wit.contents_utf8().ok_or_else(|| lost(CONTRACT))?;
+            let made = c_bindings::generate(wit)?;
+            files.extend(
+                made.into_iter().map(|(name, bytes)| (Path::new("bindings").join(name), bytes)),
+            );
+        }
+        Lang::JavaScript | Lang::Python => {}
+    }
+    Ok(files)
+}
+
+/// The files of an embedded folder, with `strip` taken from their paths, at
+/// `to`.
+fn collect(folder: &Dir<'_>, strip: &str, to: &Path, files: &mut Vec<File>) {
+    for file in folder.files() {
+        let path = file.path().strip_prefix(strip).unwrap_or(file.path());
+        files.push((to.join(path), file.contents().to_vec()));
+    }
+    for below in folder.dirs() {
+        collect(below, strip, to, files);
+    }
+}
+
+fn lost(what: &str) -> Error {
+    Error::Unexpected(format!("this binary was built without its template {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_is_whole_and_carries_its_name() {
+        for lang in Lang::ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let project = folder.path().join("greet");
+            create(&project, "greet", lang).unwrap();
+            let opened = crate::Project::open(&project).unwrap();
+            assert_eq!((opened.lang, opened.name.as_str()), (lang, "greet"));
+            for file in [".gitignore", "README.md", "workflow.json", "wit/action-1.0.0/action.wit"]
+            {
+                assert!(project.join(file).is_file(), "{lang}: {file}");
+            }
+            for (path, bytes) in files("greet", lang).unwrap() {
+                let text = String::from_utf8_lossy(&bytes);
+                assert!(!text.contains(NAME), "{lang}: {}", path.display());
+            }
+            let again = create(&project, "greet", lang);
+            assert!(matches!(again, Err(Error::Exists(_))), "{again:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_everywhere() {
+        for good in ["a", "greet", "limit-check-2"] {
+            assert!(is_name(good), "{good}");
+        }
+        let long = "a".repeat(65);
+        for bad in ["", "A", "2a", "a_b", "a-", "a--b", "-a", "ä", "a b", "../a", long.as_str()] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}
