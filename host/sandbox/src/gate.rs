@@ -123,7 +123,9 @@ impl Pass {
 
     /// The call took so long on a processor.
     pub(crate) fn used(&self, used: Duration) {
+        let length = self.began.elapsed();
         let mut state = self.gate.lock();
+        state.length = averaged(state.length, length);
         state.used = if state.known { averaged(state.used, used) } else { used };
         state.known = true;
     }
@@ -131,10 +133,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let length = self.began.elapsed();
-        let mut state = self.gate.lock();
-        state.running -= 1;
-        state.length = averaged(state.length, length);
+        self.gate.lock().running -= 1;
     }
 }
 
