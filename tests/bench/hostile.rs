@@ -20,40 +20,50 @@ use crate::pipeline;
 
 /// The neighbours' load: enough in flight for a p99, few enough that it is not their
 /// own crowd.
-const MESSAGES: usize = 2_000;
+const MESSAGES: usize = 1_000;
 const IN_FLIGHT: usize = 8;
 
-/// Messages of each hostile module in flight: ten modules have more of them than the
-/// host has workers.
-const HOSTILE_IN_FLIGHT: usize = 32;
+/// Messages of a hostile module in flight: of those that never end by themselves
+/// many, so that they are more than half of the host's workers; of those that end at
+/// once a few, since each message is work for the host whatever its module does.
+const LONG_IN_FLIGHT: usize = 32;
+const QUICK_IN_FLIGHT: usize = 2;
 
 /// How long they run before the neighbours are measured.
 const BEFORE: Duration = Duration::from_secs(2);
 
-/// What is new of each module's messages in a second, at most: a module is measured
-/// here, and not a crowd of clients.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How long after the end of one of them the next comes.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Ten modules, by what they do.
-const BODIES: [(&str, &str); 5] = [
-    ("loops", "(loop $l (br $l)) unreachable"),
+const BODIES: [(usize, &str); 5] = [
+    // Loops.
+    (LONG_IN_FLIGHT, "(loop $l (br $l)) unreachable"),
     (
-        "takes all memory, and writes to it",
+        // Takes all memory, and writes to it.
+        LONG_IN_FLIGHT,
         "(drop (memory.grow (i32.const 1000)))
          (loop $l (memory.fill (i32.const 65536) (i32.const 1) (i32.const 65000000)) (br $l))
          unreachable",
     ),
     (
-        "fills the log",
+        // Fills the log.
+        QUICK_IN_FLIGHT,
         "(loop $l (call $log (i32.const 3) (i32.const 0) (i32.const 100)) (br $l)) unreachable",
     ),
-    ("fails and is tried again at once", "unreachable"),
+    (QUICK_IN_FLIGHT, TRANSIENT),
     (
-        "moves memory",
+        // Moves memory.
+        LONG_IN_FLIGHT,
         "(loop $l (memory.copy (i32.const 0) (i32.const 65536) (i32.const 60000)) (br $l)) unreachable",
     ),
 ];
 const MODULES: usize = 10;
+
+/// Fails, and is tried again at once.
+const TRANSIENT: &str = "(i32.store8 (i32.const 1024) (i32.const 1))
+    (i32.store (i32.const 1032) (i32.const 2048)) (i32.store (i32.const 1036) (i32.const 4))
+    (i32.const 1024)";
 
 /// p50 and p99 of the neighbours in all three parts.
 pub async fn measure() -> Result<Value> {
@@ -70,7 +80,7 @@ pub async fn measure() -> Result<Value> {
     let ended = Arc::new(AtomicUsize::new(0));
     let mut pranks = Vec::new();
     for module in 0..MODULES {
-        for _ in 0..HOSTILE_IN_FLIGHT {
+        for _ in 0..BODIES[module % BODIES.len()].0 {
             let (host, stop, ended) = (Arc::clone(&host), Arc::clone(&stop), Arc::clone(&ended));
             pranks.push(tokio::spawn(async move { prank(&host, module, &stop, &ended).await }));
         }

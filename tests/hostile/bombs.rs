@@ -16,7 +16,7 @@ const SAME: &str = "(func $same (param i32) (result i32) local.get 0)";
 
 /// All of them.
 pub(crate) fn cases() -> Vec<Case> {
-    use End::{Done, Refused};
+    use End::{Done, Refused, Unread};
     let limit = |name| Refused("module_compile_limit", name);
     let rows = [
         ("50,000 functions", items(&repeated("(func)", 50_000)), Done),
@@ -37,7 +37,7 @@ pub(crate) fn cases() -> Vec<Case> {
             unchecked(&format!("(func (local{}))", " i64".repeat(50_001))),
             Refused("module_invalid", "local"),
         ),
-        ("functions of 49,000 locals", items(&locals()), limit("the limit `compile.")),
+        ("functions of 49,000 locals", items(&locals()), Done),
         ("constant data", items(&data()), Done),
         (
             "nested components",
@@ -59,7 +59,7 @@ pub(crate) fn cases() -> Vec<Case> {
             Refused("module_import", "surety:action/log@1.0.0#read"),
         ),
         ("a large section", section(8 << 20), Done),
-        ("64 MiB", section(64 << 20), Refused("message_too_large", "component_bytes_max")),
+        ("64 MiB", section(64 << 20), Unread),
     ];
     let with_manifest = |(version, (name, module, end)): (usize, (_, Vec<u8>, _))| {
         // Versions of their own: those of the other corpus are on another host.

@@ -40,6 +40,9 @@ const CONFIG: &str = "[compile]\ncpu_s_max = 4\nwall_ms_max = 40000\n\
 
 /// What becomes of a module.
 enum End {
+    /// The host does not read it to its end: it says 413, and closes the connection,
+    /// which a sender may see first.
+    Unread,
     /// It is not deployed: a code, and what the refusal says.
     Refused(&'static str, &'static str),
     /// Its message parks with this error, after so many transitions.
@@ -92,10 +95,10 @@ fn start(folder: &Path) -> Host {
     host
 }
 
-fn push(host: &Host, module: &[u8]) -> (u16, Value) {
+fn push(host: &Host, module: &[u8]) -> Result<(u16, Value), String> {
     let component = BASE64_STANDARD.encode(module);
     let push = json!({"component": component, "settings": {}}).to_string();
-    host.ask("PUT", "/v1/modules", &push).unwrap()
+    host.ask("PUT", "/v1/modules", &push)
 }
 
 fn submit(host: &Host) -> String {
@@ -119,13 +122,19 @@ fn run(host: &Host, case: &Case) {
     let Case { name, module, end } = case;
     let (started, before) = (Instant::now(), resident(host.pid()));
     // Somebody else's message goes its way while the module is looked at.
-    let (status, answer) = std::thread::scope(|scope| {
+    let answer = std::thread::scope(|scope| {
         let pushed = scope.spawn(|| push(host, module));
         let neighbour = host.submit();
         assert_eq!(host.end_of(&neighbour)["msg_state"], "notified", "{name}");
         pushed.join().unwrap()
     });
-    if let End::Refused(code, detail) = end {
+    let (status, answer) = match (end, answer) {
+        (End::Unread, Err(_)) => (413, Value::Null),
+        (_, answer) => answer.unwrap(),
+    };
+    if let End::Unread = end {
+        assert_eq!(status, 413, "{name}: {answer}");
+    } else if let End::Refused(code, detail) = end {
         assert!((400..500).contains(&status), "{name}: {status} {answer}");
         assert_eq!(answer["code"], *code, "{name}: {answer}");
         assert!(answer.to_string().contains(detail), "{name}: {answer}");
@@ -212,4 +221,31 @@ fn a_start_without_compiled_modules_serves_and_compiles_them_again() {
         assert!(started.elapsed() < CASE_MAX);
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn i8_a_module_is_called_as_often_as_it_may_and_its_messages_wait() {
+    const PER_SECOND: u64 = 5;
+    const MESSAGES: u64 = 15;
+    let folder = TempDir::new().unwrap();
+    let host = start(folder.path());
+    let core = component::core("", "(i32.const 1024)");
+    let manifest = manifest(0, &json!({"module_calls_per_second_max": PER_SECOND}));
+    let module = component::with_manifest(component::encode(&core, None), &manifest);
+    let (status, answer) = push(&host, &module).unwrap();
+    assert_eq!(status, 200, "{answer}");
+    let (status, answer) = host.ask("PUT", "/v1/workflows", &workflow().to_string()).unwrap();
+    assert!(status < 300, "{answer}");
+    let started = Instant::now();
+    let ids: Vec<String> = (0..MESSAGES).map(|_| submit(&host)).collect();
+    let neighbour = host.submit();
+    assert_eq!(host.end_of(&neighbour)["msg_state"], "notified");
+    for id in &ids {
+        let end = host.end_of(id);
+        // One transition: that it had to wait is no failed attempt.
+        assert_eq!((&end["msg_state"], &end["seq"]), (&json!("done"), &json!(1)), "{end}");
+    }
+    // All but those that may bunch up at first.
+    let least = Duration::from_secs((MESSAGES - 2) / PER_SECOND) - Duration::from_millis(200);
+    assert!(started.elapsed() > least, "{:?}", started.elapsed());
 }

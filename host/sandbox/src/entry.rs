@@ -41,7 +41,7 @@ impl Entry {
             }
             call.await
         };
-        share.metered(in_turn).await
+        share.metered(lane, in_turn).await
     }
 
     /// How long it has had a processor.
@@ -70,6 +70,10 @@ impl Entry {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.pass.used(self.share.used());
+        // One that was put off at once says nothing about the module's calls.
+        let used = self.share.used();
+        if used > Duration::ZERO {
+            self.pass.used(used);
+        }
     }
 }

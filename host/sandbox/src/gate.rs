@@ -14,9 +14,11 @@ use crate::limits::Limits;
 /// How far the calls of a second may bunch up.
 const BUNCH: Duration = Duration::from_millis(100);
 
-/// The soonest and the latest that somebody is told to come again: not to be asked
-/// all the time, and to notice when a crowd has gone.
+/// The soonest and the latest that somebody is told to come again, and the soonest of
+/// a module of long calls: not to be asked all the time, and to notice when a crowd
+/// has gone.
 const AGAIN_MIN: Duration = Duration::from_millis(10);
+const AGAIN_LONG: Duration = Duration::from_millis(250);
 const AGAIN_MAX: Duration = Duration::from_secs(30);
 
 /// A call that takes longer than this on a processor is a long one, and so is every
@@ -95,8 +97,12 @@ impl State {
     /// A place behind those who were put off before.
     fn put_off(&mut self, now: Instant, limits: &Limits, why: String) -> Busy {
         let by_rate = Duration::from_secs(1) / limits.module_calls_per_second_max;
-        let every = by_rate.max(self.length / limits.module_calls_max);
-        let place = self.last.max(now + AGAIN_MIN) + every;
+        let by_number = self.length / limits.module_calls_max;
+        // Long calls go through the lane, and each of them alone.
+        let long = self.used > QUICK;
+        let in_lane = if long { self.used } else { Duration::ZERO };
+        let every = by_rate.max(by_number).max(in_lane);
+        let place = self.last.max(now + if long { AGAIN_LONG } else { AGAIN_MIN }) + every;
         self.last = place.min(now + AGAIN_MAX);
         Busy { why, after: self.last - now }
     }
@@ -117,7 +123,9 @@ impl Pass {
 
     /// The call took so long on a processor.
     pub(crate) fn used(&self, used: Duration) {
+        let length = self.began.elapsed();
         let mut state = self.gate.lock();
+        state.length = averaged(state.length, length);
         state.used = if state.known { averaged(state.used, used) } else { used };
         state.known = true;
     }
@@ -125,10 +133,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let length = self.began.elapsed();
-        let mut state = self.gate.lock();
-        state.running -= 1;
-        state.length = averaged(state.length, length);
+        self.gate.lock().running -= 1;
     }
 }
 

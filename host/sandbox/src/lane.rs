@@ -1,5 +1,5 @@
-//! Where long calls go: behind each other, so that all of them together keep at most
-//! half of the processors from the quick ones.
+//! Where long calls go: behind each other and with rests, so that all of them together
+//! keep at most an eighth of the processors from the quick ones.
 //!
 //! A call begins beside all others and yields its thread every millisecond. Once it
 //! has used more than a quick one does it goes on in the lane, a millisecond at a
@@ -11,11 +11,19 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::block_in_place;
 
 /// Calls that may be in the lane, as a part of all: the others' messages find a free
 /// worker however many long ones there are.
 const MEMBERS: u32 = 4;
+
+/// How long the lane rests after each turn, as a multiple of what the turn used: all
+/// long calls together get a quarter of the processors that they may run on. What
+/// they can use without being interrupted, for filling memory, is up to 30 ms.
+const REST: u32 = 3;
 
 /// The lane.
 pub(crate) struct Lane {
@@ -23,6 +31,10 @@ pub(crate) struct Lane {
     turns: Arc<Semaphore>,
     /// Who may be in it.
     members: Arc<Semaphore>,
+    /// How many may run at a time.
+    width: u32,
+    /// When the next may run.
+    rested: Mutex<Instant>,
 }
 
 /// There is no room in the lane.
@@ -36,8 +48,8 @@ pub(crate) struct Share(Arc<Mutex<State>>);
 
 struct State {
     used: Duration,
-    /// Since when it has a thread, if it has.
-    since: Option<Instant>,
+    /// What its thread had used when it got it, if it has one.
+    since: Option<Duration>,
     member: Option<OwnedSemaphorePermit>,
     turn: Option<OwnedSemaphorePermit>,
 }
@@ -46,10 +58,13 @@ impl Lane {
     /// A lane beside so many calls.
     pub(crate) fn new(concurrency: u32) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let width = u32::try_from(processors / 2).unwrap_or(1).max(1);
         let members = (concurrency / MEMBERS).max(1);
         Self {
-            turns: Arc::new(Semaphore::new((processors / 2).max(1))),
+            turns: Arc::new(Semaphore::new(width as usize)),
             members: Arc::new(Semaphore::new(members as usize)),
+            width,
+            rested: Mutex::new(Instant::now()),
         }
     }
 
@@ -63,17 +78,32 @@ impl Lane {
         Ok(())
     }
 
-    /// Gives the thread to others, and comes back; a member when it is its turn.
+    /// Gives the thread to others, and comes back; a member when it is its turn and
+    /// the lane has rested.
     pub(crate) async fn turn(self: Arc<Self>, share: Share) {
+        let mut turn = None;
+        if share.lock().member.is_some() {
+            // Never closed.
+            turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+            let rested = *self.rested();
+            tokio::time::sleep_until(rested.into()).await;
+        }
         // wasmtime's own yield goes to the end of the runtime's queue, which looks for
         // input and for wake-ups from other threads only once in dozens of turns.
         // Behind tokio's it looks every time.
         tokio::task::yield_now().await;
-        if share.lock().member.is_some() {
-            // Never closed. Taken in the very poll that goes on, see `Share::metered`.
-            let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
-            share.lock().turn = turn;
-        }
+        // Kept until the thread is given back, see `Share::metered`.
+        share.lock().turn = turn;
+    }
+
+    /// After a turn that used so much.
+    pub(crate) fn rest(&self, used: Duration) {
+        let mut rested = self.rested();
+        *rested = (*rested).max(Instant::now() + used * REST / self.width);
+    }
+
+    fn rested(&self) -> MutexGuard<'_, Instant> {
+        self.rested.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,32 +113,58 @@ impl Share {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Runs a call, and counts the time for which it has a thread. Whatever it waits
-    /// for, it waits without a turn.
-    pub(crate) async fn metered<T>(&self, call: impl Future<Output = T>) -> T {
+    /// Runs a call, and counts the time that its threads have a processor for it.
+    /// Whatever it waits for, it waits without a turn.
+    pub(crate) async fn metered<T>(&self, lane: &Lane, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
         poll_fn(|context| {
-            self.lock().since = Some(Instant::now());
-            let polled = call.as_mut().poll(context);
+            let begun = thread_time();
+            let long = {
+                let mut state = self.lock();
+                state.since = Some(begun);
+                state.member.is_some()
+            };
+            let mut poll = || call.as_mut().poll(context);
+            // A long call cannot be interrupted while it fills memory: others' messages
+            // should not stand behind it in its thread's queue.
+            let polled = if long && may_block() { block_in_place(poll) } else { poll() };
+            let used = thread_time().saturating_sub(begun);
             let mut state = self.lock();
-            let had = state.since.take().map_or(Duration::ZERO, |since| since.elapsed());
-            state.used += had;
-            state.turn = None;
+            state.used += used;
+            state.since = None;
+            if let Some(turn) = state.turn.take() {
+                lane.rest(used);
+                drop(turn);
+            }
             polled
         })
         .await
     }
 
-    /// What it has used until now.
+    /// What it has used until now. Asked by another thread than the call's while that
+    /// runs, it would say nonsense.
     pub(crate) fn used(&self) -> Duration {
         let state = self.lock();
-        state.used + state.since.map_or(Duration::ZERO, |since| since.elapsed())
+        state.used + state.since.map_or(Duration::ZERO, |since| thread_time().saturating_sub(since))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in here can panic half way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether another thread takes over what this one would have done.
+fn may_block() -> bool {
+    Handle::try_current().is_ok_and(|own| own.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+/// How long this thread has had a processor, so that time which the machine gives to
+/// others is nobody's.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    // Neither is ever negative.
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 #[cfg(test)]
@@ -130,8 +186,8 @@ mod tests {
                 (running, lane.turns.available_permits())
             }
         };
-        assert_eq!(long.metered(seen(long.clone())).await, (turns - 1, turns));
-        assert_eq!(quick.metered(seen(quick.clone())).await, (turns, turns));
+        assert_eq!(long.metered(&lane, seen(long.clone())).await, (turns - 1, turns));
+        assert_eq!(quick.metered(&lane, seen(quick.clone())).await, (turns, turns));
         assert_eq!(lane.turns.available_permits(), turns);
     }
 
@@ -140,11 +196,23 @@ mod tests {
         let share = Share::new();
         let call = async {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            std::thread::sleep(Duration::from_millis(10));
+            let begun = thread_time();
+            while thread_time() - begun < Duration::from_millis(10) {}
         };
-        share.metered(call).await;
+        share.metered(&Lane::new(8), call).await;
         let used = share.used();
         assert!((Duration::from_millis(10)..Duration::from_millis(45)).contains(&used), "{used:?}");
+    }
+
+    #[tokio::test]
+    async fn the_lane_rests_after_a_turn() {
+        let lane = Arc::new(Lane::new(256));
+        let share = Share::new();
+        lane.join(&share).unwrap();
+        lane.rest(Duration::from_millis(20) * lane.width);
+        let started = Instant::now();
+        Arc::clone(&lane).turn(share.clone()).await;
+        assert!(started.elapsed() >= Duration::from_millis(59), "{:?}", started.elapsed());
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! How this binary compiles components: by itself, in another process.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
-
-use surety_sandbox::{CompileLimits, Compiling};
 
 /// The hidden subcommand that does it.
 pub const SUBCOMMAND: &str = "compile-module";
@@ -19,15 +18,10 @@ fn program() -> std::io::Result<PathBuf> {
     std::env::current_exe()
 }
 
-/// Compiles with this binary, which must be `surety`.
+/// The command with which this binary, if it is `surety`, compiles.
 ///
 /// # Errors
-/// When the system does not say where it is.
-pub fn by_this_binary(
-    limits: CompileLimits,
-    folder: PathBuf,
-    secret: [u8; 32],
-) -> std::io::Result<Compiling> {
-    let command = vec![program()?.into(), SUBCOMMAND.into()];
-    Ok(Compiling { command, limits, folder, secret })
+/// When the system does not say where the binary is.
+pub fn by_this_binary() -> std::io::Result<Vec<OsString>> {
+    Ok(vec![program()?.into(), SUBCOMMAND.into()])
 }

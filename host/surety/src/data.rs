@@ -5,7 +5,8 @@
 //!  host.key          the key that signs receipts and chains    0600
 //!  operator.token    the token of the first start               0600
 //!  tokens.json       its hash, which is what the host knows     0600
-//!  compiled/         compiled modules; can be deleted
+//!  compile.secret    what marks compiled modules as made here   0600
+//!  compiled/         compiled modules; can be deleted, like the secret
 //! ```
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -59,6 +60,28 @@ impl DataFolder {
     #[must_use]
     pub fn compiled(&self) -> PathBuf {
         self.path.join("compiled")
+    }
+
+    /// What compiled modules are marked with, so that no other process's are loaded.
+    /// Made when it is not there: then everything is compiled once more.
+    ///
+    /// # Errors
+    /// When it cannot be read or made.
+    pub fn compile_secret(&self) -> anyhow::Result<[u8; 32]> {
+        let path = self.path.join("compile.secret");
+        let failed = || format!("{} cannot be read; delete it", path.display());
+        if !path.try_exists()? {
+            write_secret(&path, hex::encode(random_bytes::<32>()).as_bytes())?;
+        }
+        ensure!(
+            !is_exposed(&path)?,
+            "{} can be read by other users; delete it, and a new one is made",
+            path.display()
+        );
+        let text = std::fs::read(&path).with_context(failed)?;
+        let mut secret = [0; 32];
+        hex::decode_to_slice(text, &mut secret).with_context(failed)?;
+        Ok(secret)
     }
 
     /// Where the operator token lies.
@@ -197,9 +220,14 @@ mod tests {
         let again = DataFolder::open(data.path()).unwrap();
         assert_eq!(again.host_key().unwrap().address(), key.address());
         assert_eq!(again.tokens().unwrap(), entries);
-        for (file, mode) in
-            [("", 0o700), ("host.key", 0o600), ("operator.token", 0o600), ("tokens.json", 0o600)]
-        {
+        assert_eq!(data.compile_secret().unwrap(), again.compile_secret().unwrap());
+        for (file, mode) in [
+            ("", 0o700),
+            ("host.key", 0o600),
+            ("operator.token", 0o600),
+            ("tokens.json", 0o600),
+            ("compile.secret", 0o600),
+        ] {
             let found = data.path().join(file).metadata().unwrap().permissions().mode();
             assert_eq!(found & 0o777, mode, "{file}");
         }

@@ -1,8 +1,10 @@
 //! Who gets in, and what who does not is told. The host runs in this process.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use surety::compile::SUBCOMMAND;
 use surety::config::{Backend, Config};
 use surety::serve::start;
 use surety::tokens::{Role, TokenEntry, generate, hash};
@@ -16,6 +18,11 @@ struct Host {
     agent: ureq::Agent,
     url: String,
     tokens: Vec<(Role, String)>,
+}
+
+/// The binary of this crate; the tests' own cannot compile.
+fn compiler() -> Vec<OsString> {
+    vec![env!("CARGO_BIN_EXE_surety").into(), SUBCOMMAND.into()]
 }
 
 impl Host {
@@ -61,7 +68,7 @@ fn with_host_of(development: bool, test: impl FnOnce(&Host)) {
     let (stop, stopped) = oneshot::channel::<()>();
     let started = runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        start(config, listener, async { drop(stopped.await) }).await.unwrap()
+        start(config, compiler(), listener, async { drop(stopped.await) }).await.unwrap()
     });
     let agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -234,7 +241,7 @@ fn nobody_but_loopback_without_tokens() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let refused = runtime.block_on(async {
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-        start(config, listener, std::future::pending()).await.unwrap_err()
+        start(config, compiler(), listener, std::future::pending()).await.unwrap_err()
     });
     assert!(refused.to_string().contains("[[tokens]]"), "{refused}");
 }
@@ -249,7 +256,7 @@ fn development_is_for_loopback_alone_and_says_so() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let refused = runtime.block_on(async {
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-        start(config, listener, std::future::pending()).await.unwrap_err()
+        start(config, compiler(), listener, std::future::pending()).await.unwrap_err()
     });
     assert!(refused.to_string().contains("in development"), "{refused}");
     with_host(|host| {

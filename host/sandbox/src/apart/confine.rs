@@ -5,7 +5,7 @@
 use std::io;
 
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, Signal, nice, set_dumpable_behavior,
+    DumpableBehavior, Resource, Rlimit, Signal, getrlimit, nice, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit,
 };
 
@@ -34,8 +34,11 @@ pub(super) fn confine(limits: &CompileLimits) -> io::Result<Confined> {
     // If the host dies, nobody wants the answer.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    let hold = |resource, soft, hard| {
-        setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })
+    let hold = |resource, soft: u64, hard: u64| {
+        // What the host itself may not have cannot be given.
+        let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let held = Rlimit { current: Some(soft.min(most)), maximum: Some(hard.min(most)) };
+        setrlimit(resource, held)
     };
     hold(Resource::Core, 0, 0)?;
     hold(Resource::Fsize, 0, 0)?;

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::exit::Failed;
 use super::output::fields;
 use super::{Common, Output};
+use crate::compile::by_this_binary;
 use crate::config::{Backend, Config};
 use crate::serve::{About, start};
 use crate::telemetry;
@@ -59,7 +60,7 @@ async fn serve(config: Config, output: Output) -> anyhow::Result<()> {
             _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
         }
     };
-    let started = start(config, listener, shutdown).await?;
+    let started = start(config, by_this_binary()?, listener, shutdown).await?;
     announce(output, &started.about, memory)?;
     started.finished().await
 }

@@ -11,6 +11,7 @@ mod http;
 mod stop;
 mod workers;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use surety_core::operator::Operator;
 use surety_core::ports::{Clock, Fault};
 use surety_core::types::Address;
 use surety_core::workflows::Workflows;
-use surety_sandbox::{Confined, Sandbox};
+use surety_sandbox::{Compiling, Confined, Sandbox};
 use surety_store::{EmbeddedConfig, Stores};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -31,7 +32,6 @@ use tokio::task::JoinHandle;
 use crate::api::{self, App};
 use crate::canaries::Canaries;
 use crate::clock::SystemClock;
-use crate::compile;
 use crate::config::{Backend, Config};
 use crate::data::DataFolder;
 use crate::deploy::{Deployer, Rules};
@@ -77,13 +77,15 @@ impl Started {
     }
 }
 
-/// Opens a host on a listener and runs it until `shutdown` completes.
+/// Opens a host on a listener and runs it until `shutdown` completes. Components are
+/// compiled by the command `compiler`, see [`by_this_binary`](crate::compile::by_this_binary).
 ///
 /// # Errors
 /// Why it cannot start: the data folder, the store, what is deployed, or an
 /// address on which nobody could be let in.
 pub async fn start(
     config: Config,
+    compiler: Vec<OsString>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<Started> {
@@ -103,7 +105,7 @@ pub async fn start(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let stores = open_stores(&config, &folder, &clock).await?;
     let development = config.policy.development;
-    match Host::assemble(config, &folder, &stores, clock).await {
+    match Host::assemble(config, compiler, &folder, &stores, clock).await {
         Ok(host) => {
             let (data, token_file) = (folder.path().to_owned(), folder.operator_token());
             let about = About { listen, data, host: host.address, token_file, development };
@@ -149,6 +151,7 @@ struct Host {
 impl Host {
     async fn assemble(
         config: Config,
+        compiler: Vec<OsString>,
         folder: &DataFolder,
         stores: &Stores,
         clock: Arc<dyn Clock>,
@@ -157,8 +160,12 @@ impl Host {
         let tokens = Tokens::new(folder.tokens()?.into_iter().chain(config.tokens.clone()));
         let workflows = Arc::new(Workflows::default());
         let (policy, egress) = policy::load(&config)?;
-        let secret = key.secret_for("compiled modules");
-        let compiling = compile::by_this_binary(config.compile, folder.compiled(), secret)?;
+        let compiling = Compiling {
+            command: compiler,
+            limits: config.compile,
+            folder: folder.compiled(),
+            secret: folder.compile_secret()?,
+        };
         let limits = config.sandbox;
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, compiling));
         let sandbox = sandbox.await?.context("the sandbox cannot start")?;

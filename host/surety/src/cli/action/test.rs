@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
@@ -13,8 +13,7 @@ use super::build::build;
 use crate::cli::exit::Failed;
 use crate::cli::{Common, Output};
 use crate::compile::by_this_binary;
-use crate::config::Config;
-use crate::data::{is_exposed, new_key, read_key, write_secret};
+use crate::data::DataFolder;
 use crate::fixture::{Bench, Expect, Fixture, Held};
 
 /// Fixtures of a project: more are not written by hand.
@@ -65,7 +64,11 @@ impl Test {
             false => build(&project, &limits)?.0,
         };
         let fixtures = fixtures(&project.folder.join("fixtures"))?;
-        let bench = Bench::new(component, limits, compiling(&config)?)?.map_err(Failed::refused)?;
+        let secret = DataFolder::open(&config.data_folder()?)?.compile_secret()?;
+        let cache = project.cache().join("compiled");
+        let command = by_this_binary().context("the compiler cannot be found")?;
+        let compiling = Compiling { command, limits: config.compile, folder: cache, secret };
+        let bench = Bench::new(component, limits, compiling)?.map_err(Failed::refused)?;
         let mut wrong = 0;
         for (name, file) in &fixtures {
             let case = self.case(&bench, name, file)?;
@@ -197,18 +200,4 @@ mod tests {
         assert_eq!(shown, expected);
         assert!(difference(None, &expect("b")).contains("\n      + {"));
     }
-}
-
-/// Compiled components are kept in the user's own folder and not in the project's:
-/// that may be somebody else's, and what is loaded is code.
-fn compiling(config: &Config) -> anyhow::Result<Compiling> {
-    let folder = config.data_folder()?.join("fixtures");
-    std::fs::create_dir_all(&folder)?;
-    let key = folder.join("key");
-    if !key.try_exists()? {
-        write_secret(&key, new_key().1.as_bytes())?;
-    }
-    ensure!(!is_exposed(&key)?, "the key {} can be read by other users", key.display());
-    let secret = read_key(&key)?.secret_for("compiled modules");
-    Ok(by_this_binary(config.compile, folder.join("compiled"), secret)?)
 }
