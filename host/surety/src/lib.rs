@@ -20,10 +20,12 @@ pub mod clock;
 pub mod data;
 pub mod tokens;
 
+pub mod audit;
 pub mod check;
 pub mod deploy;
 pub mod fixture;
 pub mod guest_logs;
+pub mod policy;
 pub mod serve;
 pub mod watch;
 

@@ -19,10 +19,12 @@ pub mod logs;
 pub mod message_types;
 pub mod messages;
 pub mod migrate;
+pub mod module_audit;
 pub mod modules;
 pub mod msg_ids;
 pub mod typed_data;
 pub mod workflow_graph;
+pub mod workflow_touches;
 pub mod workflows;
 
 use std::panic::AssertUnwindSafe;
@@ -37,6 +39,7 @@ use axum::routing::get;
 use futures_util::FutureExt as _;
 use surety_core::intake::Intake;
 use surety_core::operator::Operator;
+use surety_core::policy::Policy;
 use surety_core::ports::{Archive, Clients, Guarantee};
 use surety_core::refusal::Code;
 use surety_core::workflows::Workflows;
@@ -75,6 +78,8 @@ pub struct App {
     pub workflows: Arc<Workflows>,
     /// Deployed modules.
     pub sandbox: Arc<Sandbox>,
+    /// What they may have beyond `log`.
+    pub policy: Arc<Policy>,
     /// What modules wrote lately.
     pub guest_logs: Arc<GuestLogs>,
     /// Room for who follows it.
@@ -104,10 +109,12 @@ fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(messages::cancel::cancel))
         .routes(routes!(modules::put, modules::list))
         .routes(routes!(modules::get))
+        .routes(routes!(module_audit::get))
         .routes(routes!(workflows::put, workflows::list))
-        .routes(routes!(workflows::remove))
+        .routes(routes!(workflows::get, workflows::remove))
         .routes(routes!(migrate::migrate))
         .routes(routes!(workflow_graph::get))
+        .routes(routes!(workflow_touches::get))
         .routes(routes!(message_types::get))
         .routes(routes!(typed_data::get))
         .routes(routes!(clients::list))

@@ -2,8 +2,9 @@
 //! and one in its match.
 //!
 //! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` (as typed data
-//! with a definition at hand), `workflow graph` of a file and, with modules given,
-//! `workflow check` work here; all others ask a host over HTTP.
+//! with a definition at hand), `action audit` and `workflow graph` of a file and, with
+//! modules given, `workflow check` and `workflow touches` work here; all others ask a
+//! host over HTTP.
 
 mod exit;
 mod input;

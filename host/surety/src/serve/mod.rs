@@ -34,6 +34,7 @@ use crate::config::{Backend, Config};
 use crate::data::DataFolder;
 use crate::deploy::Deployer;
 use crate::guest_logs::GuestLogs;
+use crate::policy;
 use crate::tokens::Tokens;
 use crate::watch::Watched;
 use http::Server;
@@ -142,6 +143,7 @@ impl Host {
         let key = Arc::new(folder.host_key()?);
         let tokens = Tokens::new(folder.tokens()?.into_iter().chain(config.tokens.clone()));
         let workflows = Arc::new(Workflows::default());
+        let policy = Arc::new(policy::read(&config.policy.file)?);
         let (limits, compiled) = (config.sandbox, folder.compiled());
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, &compiled));
         let sandbox = sandbox.await?.context("the sandbox cannot start")?;
@@ -198,6 +200,7 @@ impl Host {
             catalog: Arc::clone(&stores.catalog),
             workflows,
             sandbox,
+            policy,
             guest_logs,
             log_followers: Semaphore::new(api::logs::FOLLOWERS_MAX),
             tokens,
