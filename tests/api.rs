@@ -175,6 +175,7 @@ fn roles_may_do_what_they_may_and_no_more() {
         ("GET", bundle.as_str(), "", [401, 403, 200, 403, 200]),
         ("PUT", "/v1/workflows", "{}", [401, 403, 403, 422, 422]),
         ("PUT", "/v1/clients/b", client.as_str(), [401, 403, 403, 403, 200]),
+        ("GET", "/v1/logs", "", [401, 403, 403, 403, 200]),
         ("GET", "/healthz", "", [200, 200, 200, 200, 200]),
         ("GET", "/openapi.json", "", [200, 200, 200, 200, 200]),
     ];
@@ -198,6 +199,7 @@ fn the_openapi_document_names_every_endpoint() {
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{}", document["openapi"]);
     for path in [
         "/v1/msg-ids",
+        "/v1/logs",
         "/v1/messages",
         "/v1/messages/{id}",
         "/v1/messages/{id}/history",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use surety_core::bundle::Bundle;
+use surety_core::effect::Closed;
 use surety_core::intake::IntakeError;
 use surety_core::machine::{self, Decision, Loaded, Ran, Step, Turn};
 use surety_core::ports::{
@@ -50,7 +51,7 @@ async fn step(rig: &Rig, loaded: &Loaded) -> Step {
         panic!("no action is due");
     };
     let module = rig.actions.resolve(&invoke.module).unwrap();
-    let ran: Ran = rig.actions.run(&module, machine::call(loaded)).await.unwrap();
+    let ran: Ran = rig.actions.run(&module, machine::call(loaded), Arc::new(Closed)).await.unwrap();
     let turn = Turn { workflow: &workflow, loaded, invoke, module: Some(&module) };
     turn.step(&ran, loaded.head.updated_at)
 }

@@ -15,6 +15,7 @@ use surety_core::types::Time;
 use surety_core::workflow::Workflow;
 use surety_core::workflows::Workflows;
 use surety_store::{Config, EmbeddedConfig, Stores};
+use surety_tests::remote::Remote;
 use surety_tests::rig::{HOST_KEY, acme, envelope, register_clients};
 use surety_tests::scripted::{Scripted, workflow};
 use tokio::task::JoinHandle;
@@ -91,6 +92,7 @@ impl Engine {
             reference: Arc::clone(&stores.reference),
             archive: Arc::clone(&stores.archive),
             actions: Arc::new(Scripted::default()),
+            egress: Arc::new(Remote::default()),
             clock,
             key,
         };

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use surety_core::effect::Closed;
 use surety_core::machine::Call;
 use surety_core::module::Module;
 use surety_core::ports::Actions as _;
@@ -46,6 +47,9 @@ pub struct Called {
     pub call: Call,
 }
 
+/// Makes the call of a number.
+type OneCall<'a> = &'a (dyn Fn(usize) -> Result<()> + Sync);
+
 /// What some threads did together.
 struct Rate {
     per_second: f64,
@@ -60,8 +64,7 @@ pub fn measure(sandbox: &Sandbox, calls: &[Called]) -> Result<Value> {
     let runtime = Handle::current();
     let ours = |n: usize| sandboxed(&runtime, sandbox, &calls[n % calls.len()]);
     let default = |n: usize| plain.call(n % calls.len(), &calls[n % calls.len()]).map_err(foreign);
-    let sides: [(&str, &(dyn Fn(usize) -> Result<()> + Sync)); 2] =
-        [("sandbox", &ours), ("wasmtime's defaults", &default)];
+    let sides: [(&str, OneCall<'_>); 2] = [("sandbox", &ours), ("wasmtime's defaults", &default)];
     for (name, call) in sides {
         let one = threads(name, 1, call)?;
         let two = threads(name, 2, call)?;
@@ -88,12 +91,12 @@ fn foreign(error: wasmtime::Error) -> anyhow::Error {
 
 fn sandboxed(runtime: &Handle, sandbox: &Sandbox, called: &Called) -> Result<()> {
     let Called { module, call } = called;
-    let ran = runtime.block_on(sandbox.run(module, call.clone()))?;
+    let ran = runtime.block_on(sandbox.run(module, call.clone(), Arc::new(Closed)))?;
     ran.outcome.map(|_| ()).map_err(|failure| anyhow::anyhow!("{failure:?}"))
 }
 
 /// Calls for a while on each of so many threads, named for a profiler.
-fn threads(name: &str, count: usize, call: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<Rate> {
+fn threads(name: &str, count: usize, call: OneCall<'_>) -> Result<Rate> {
     let work = || -> Result<(usize, f64, f64)> {
         (0..100).try_for_each(call)?;
         let (started, cpu, mut calls) = (Instant::now(), thread_cpu()?, 0);

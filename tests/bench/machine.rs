@@ -74,7 +74,8 @@ pub async fn measure(stages: &mut Stages) -> Result<()> {
         [("step: an action", "plain", 1), ("step: an action, a choice", "screened", 2)]
     {
         let answer = Advance { state: state.to_owned(), ext_patch: ext.to_string(), note: None };
-        let ran = Ran { outcome: Ok(answer), fuel: 7, engine: "scripted".into() };
+        let ran =
+            Ran { outcome: Ok(answer), fuel: 7, engine: "scripted".into(), effects: Vec::new() };
         ensure!(turn.step(&ran, now).records().len() == records, "{name} goes another way");
         time(name, stages, || {
             black_box(turn.step(&ran, now));

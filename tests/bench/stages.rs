@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use surety_core::bundle::Bundle;
 use surety_core::crypto::{PrivateKey, Signature, eip191_hash, recover};
+use surety_core::effect::Closed;
 use surety_core::json;
 use surety_core::machine::{self, Decision, Loaded, Turn};
 use surety_core::message::Envelope;
@@ -145,7 +146,7 @@ async fn walk(
         let handle = tokio::runtime::Handle::current();
         let call = || {
             tokio::task::block_in_place(|| {
-                handle.block_on(sandbox.run(&module, machine::call(&loaded)))
+                handle.block_on(sandbox.run(&module, machine::call(&loaded), Arc::new(Closed)))
             })
         };
         time(&format!("action: {name}"), stages, || {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use surety_core::effect::Entry;
 use surety_core::machine::Step;
 use surety_core::ports::{
     Admission, AdmitError, Admitted, Archive, CommitError, Fault, Feeder, Found, Guarantee, Lease,
@@ -95,6 +96,15 @@ impl Guarantee for Fused {
     }
     async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
         self.fuse.around(self.inner.guarantee.commit(step)).await
+    }
+    async fn journal(
+        &self,
+        msg_id: MsgId,
+        seq: Seq,
+        n: usize,
+        entry: Entry,
+    ) -> Result<(), CommitError> {
+        self.fuse.around(self.inner.guarantee.journal(msg_id, seq, n, entry)).await
     }
     async fn retire(
         &self,

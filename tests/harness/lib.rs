@@ -8,5 +8,6 @@ pub mod corpus;
 pub mod fuse;
 pub mod host;
 pub mod random;
+pub mod remote;
 pub mod rig;
 pub mod scripted;

@@ -9,7 +9,7 @@ use surety_core::crypto::PrivateKey;
 use surety_core::intake::{Accepted, Intake, IntakeError, IntakeLimits};
 use surety_core::machine::Phase;
 use surety_core::operator::Operator;
-use surety_core::ports::{Actions, Client, Clock, Found, Lease};
+use surety_core::ports::{Actions, Client, Clock, Egress, Found, Lease};
 use surety_core::receipt::Receipt;
 use surety_core::types::{ClientId, Digest, MsgId, MsgState};
 use surety_core::workflow::Workflow;
@@ -96,6 +96,7 @@ impl Rig {
             reference: Arc::clone(&stores.reference),
             archive: Arc::clone(&stores.archive),
             actions: Arc::clone(actions) as Arc<dyn Actions>,
+            egress: Arc::clone(&actions.remote) as Arc<dyn Egress>,
             clock: time,
             key,
         };

@@ -1,18 +1,23 @@
 //! Actions that do what the message's payload tells them, and note every call.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use surety_core::effect::{Budget, Outside, Request, Stopped};
 use surety_core::machine::{Advance, Call, Ran};
 use surety_core::message::Message;
 use surety_core::module::{Manifest, Module};
+use surety_core::policy::Policy;
 use surety_core::ports::{Actions, Fault};
 use surety_core::record::{Failure, FailureKind};
 use surety_core::refusal::Finding;
 use surety_core::types::{Digest, MsgId, Seq, Time};
 use surety_core::workflow::ModuleSpec;
+
+use crate::remote::Remote;
 
 /// The workflow that the scripted actions are for: `begin` → `middle` → `done`,
 /// with `refused` and `failed` beside it; and on the way that `first` scripts as
@@ -65,6 +70,8 @@ type Seen = (String, u64, u32, u64, String);
 pub struct Scripted {
     modules: BTreeMap<&'static str, Arc<Module>>,
     calls: Mutex<BTreeMap<(MsgId, Seq), Vec<Seen>>>,
+    /// What they send requests to.
+    pub remote: Arc<Remote>,
 }
 
 impl Default for Scripted {
@@ -75,17 +82,20 @@ impl Default for Scripted {
             let manifest = json!({
                 "name": name, "version": "1.0.0", "world": "surety:action/action@1.0.0",
                 "reads": reads, "settings": true, "returns": returns,
+                "capabilities": {"http": [{"hosts": ["bank.example"], "methods": ["POST"]}]},
             });
+            let policy = "[[grant]]\nmodules = ['first']\nhttp = [{ hosts = ['bank.example'], methods = ['POST'] }]";
+            let policy = Policy::parse(policy).expect("a policy");
             let manifest = Manifest::parse(manifest.to_string().as_bytes()).expect("a manifest");
             let module = Module::new(manifest, Digest::of(name.as_bytes()), "{}");
-            (name, Arc::new(module.expect("a module")))
+            (name, Arc::new(module.expect("a module").granted(&policy)))
         };
         let second_reads = json!({"type": "object", "required": ["by"]});
         let modules = [
             module("first", json!(true), &["middle", "refused", "sized"]),
             module("second", second_reads, &["done", "begin"]),
         ];
-        Self { modules: modules.into(), calls: Mutex::default() }
+        Self { modules: modules.into(), calls: Mutex::default(), remote: Arc::default() }
     }
 }
 
@@ -101,11 +111,47 @@ impl Scripted {
         }
     }
 
+    /// The action `first` with a grant of the secret `key`.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn with_secret(&self) -> Arc<Module> {
+        let mut manifest = (*self.modules["first"].manifest).clone();
+        manifest.capabilities.secrets.insert("key".parse().expect("a name"));
+        let policy = "[[grant]]\nmodules = ['first']\nsecrets = ['key']\nhttp = [{ hosts = ['bank.example'], methods = ['POST'] }]";
+        let policy = Policy::parse(policy).expect("a policy");
+        let module = Module::new(manifest, self.modules["first"].digest, "{}");
+        Arc::new(module.expect("a module").granted(&policy))
+    }
+
     /// How many revisions were run, and how many calls that took.
     pub fn calls(&self) -> (usize, usize) {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         (calls.len(), calls.values().map(Vec::len).sum())
     }
+}
+
+/// A debit and a credit; gives what the bank said to both. `pays twice` does it all
+/// again in a second attempt, `drifts` something else each time it is run.
+async fn pay(outside: &dyn Outside, script: &str, attempt: u32) -> Result<String, Stopped> {
+    static RUN: AtomicUsize = AtomicUsize::new(0);
+    let mut said = Vec::new();
+    for step in ["/debit", "/credit"] {
+        let path = match script {
+            "drifts" => format!("{step}/{}", RUN.fetch_add(1, Ordering::SeqCst)),
+            _ => step.to_owned(),
+        };
+        let request = Request::new("POST", true, "bank.example", &path, Vec::new(), b"{}".to_vec());
+        let budget = Budget { response_bytes_max: 1_000, ms_max: 1_000 };
+        match outside.exchange(request.expect("a request"), budget).await? {
+            Ok(response) => said.push(String::from_utf8(response.body).expect("text")),
+            Err(e) => said.push(e.to_string()),
+        }
+    }
+    if script == "pays twice" && attempt == 1 {
+        return Err(Stopped::Failed(Failure::new(FailureKind::Transient, "as scripted")));
+    }
+    Ok(said.join(","))
 }
 
 #[async_trait]
@@ -116,7 +162,12 @@ impl Actions for Scripted {
         spec.admits(name, version, module.digest).then(|| Arc::clone(module))
     }
 
-    async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault> {
+    async fn run(
+        &self,
+        module: &Module,
+        call: Call,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Ran, Fault> {
         let seen = (
             call.state.to_string(),
             call.step,
@@ -140,6 +191,13 @@ impl Actions for Scripted {
         };
         let fail = |kind| Err(Failure::new(kind, "as scripted"));
         let outcome = match (name, script) {
+            ("first", "pays" | "pays twice" | "drifts") => {
+                match pay(&*outside, script, call.attempt).await {
+                    Ok(by) => advance("middle", &json!({"by": by}).to_string()),
+                    Err(Stopped::Failed(failure)) => Err(failure),
+                    Err(Stopped::Fault(fault)) => return Err(fault),
+                }
+            }
             ("first", "ok") => advance("middle", r#"{"by":"first"}"#),
             ("second", "ok") => advance("done", r#"{"by":"second"}"#),
             ("second", "back") => advance("begin", "{}"),
@@ -158,7 +216,7 @@ impl Actions for Scripted {
             (_, "trap") => fail(FailureKind::Trap),
             _ => fail(FailureKind::Permanent),
         };
-        Ok(Ran { outcome, fuel: 7, engine: "scripted".into() })
+        Ok(Ran { outcome, fuel: 7, engine: "scripted".into(), effects: Vec::new() })
     }
 
     /// No workflow here has a validator.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
+use surety_core::effect::Outside;
 use surety_core::machine::{Advance, Call, Ran};
 use surety_core::message::Message;
 use surety_core::module::{Manifest, Module};
@@ -78,7 +79,7 @@ impl Actions for CaseActions {
         self.modules.get(spec.name.as_str()).map(Arc::clone)
     }
 
-    async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault> {
+    async fn run(&self, module: &Module, call: Call, _: Arc<dyn Outside>) -> Result<Ran, Fault> {
         let seen = format!(
             "{} in {} at step {}, attempt {}, at {}: {}",
             module.manifest.name, call.state, call.step, call.attempt, call.now, call.ext
@@ -88,7 +89,7 @@ impl Actions for CaseActions {
         drop(calls);
         let state = &self.case["workflow"]["states"][call.state.as_str()];
         let outcome = outcome(state, &scripted(&self.case, call.seq));
-        Ok(Ran { outcome, fuel: 7, engine: "scripted".into() })
+        Ok(Ran { outcome, fuel: 7, engine: "scripted".into(), effects: Vec::new() })
     }
 
     /// No workflow here has a validator.

@@ -9,11 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use surety_kit::rust::TARGET;
 
 use crate::paths::{cargo, cargo_home, output, run, target_dir};
-
-/// The guests' target.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Names an archive (anything `tar` reads) that contains rustc's `library` folder.
 const SOURCE_ENV: &str = "SURETY_RUST_SRC";

@@ -6,6 +6,7 @@
 //! demo ─┐
 //! test ─┼─▶ guests ── builds the actions ──▶ guest_std ── finds or builds the std for their target
 //! bench ┘─▶ host ──── builds the binary
+//! test ───▶ toolchains ── what projects in other languages are built with
 //! ```
 
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
@@ -17,6 +18,7 @@ mod guests;
 mod host;
 mod paths;
 mod test;
+mod toolchains;
 
 use clap::Parser;
 

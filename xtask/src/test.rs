@@ -6,9 +6,14 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
+use crate::guest_std;
 use crate::guests;
 use crate::host;
 use crate::paths::{cargo, root, run as run_command, target_dir};
+use crate::toolchains;
+
+/// What an action may leave out is tested too.
+const SDK_FEATURES: [&str; 2] = ["--features", "surety-sdk/http"];
 
 /// Runs all checks and suites, the cheap ones first.
 pub(crate) fn run() -> Result<()> {
@@ -38,6 +43,7 @@ pub(crate) fn run() -> Result<()> {
         install.arg(interop()?);
         run_command(&mut install, "install the wallet libraries of the interop tests")
     })?;
+    step("toolchains", toolchains::install)?;
     step("host", || host::build(host::Profile::Dev, "surety").map(|_| ()))?;
     step("tests of the actions", || test(&actions))?;
     step("tests", || test(root()))
@@ -51,7 +57,9 @@ fn interop() -> Result<std::path::PathBuf> {
 fn lint(folder: &Path) -> Result<()> {
     let mut clippy = cargo();
     clippy.current_dir(folder).args(["clippy", "--workspace", "--all-targets", "--locked"]);
-    if folder != root() {
+    if folder == root() {
+        clippy.args(SDK_FEATURES);
+    } else {
         clippy.env("CARGO_TARGET_DIR", target_dir()?.join("actions"));
     }
     clippy.args(["--quiet", "--", "-D", "warnings"]);
@@ -62,9 +70,16 @@ fn test(folder: &Path) -> Result<()> {
     let mut test = cargo();
     test.current_dir(folder).args(["test", "--workspace", "--locked"]);
     if folder == root() {
+        test.args(SDK_FEATURES);
         test.env("SURETY_BIN", host::binary(host::Profile::Dev, "surety")?);
         test.env("SURETY_GUESTS", target_dir()?.join("guests"));
         test.env("SURETY_INTEROP", interop()?);
+        test.env("SURETY_TOOLCHAINS", toolchains::folder()?);
+        if let Some(sysroot) = guest_std::sysroot()? {
+            // For the projects in Rust that the tests make.
+            let flags = format!("--sysroot={}", sysroot.display());
+            test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
+        }
     } else {
         test.env("CARGO_TARGET_DIR", target_dir()?.join("actions"));
     }

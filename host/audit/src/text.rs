@@ -5,6 +5,7 @@ use surety_core::text::line;
 use crate::diff::{Change, Diff};
 use crate::reach::{Reach, ReachedBy};
 use crate::report::{Asked, Audit, ClientView, Core, Finding, Granted, Limit, Powers, Weight};
+use crate::schemas;
 use crate::touches::{Touched, Touches};
 use crate::ways::Hop;
 
@@ -152,8 +153,13 @@ fn states(page: &mut Page, audit: &Audit) {
         .map(|(state, schema)| {
             let members = schema["properties"].as_object().into_iter().flatten();
             let members: Vec<_> = members.map(|(name, _)| name.clone()).collect();
-            let rest = if crate::schemas::is_closed(schema) { "" } else { ", and anything else" };
-            [safe(state), format!("writes {}{rest}", safe_list(&members))]
+            let writes = match (members.is_empty(), schemas::is_closed(schema)) {
+                (true, true) => "nothing".to_owned(),
+                (true, false) => "anything".to_owned(),
+                (false, true) => safe_list(&members),
+                (false, false) => format!("{}, and anything else", safe_list(&members)),
+            };
+            [safe(state), format!("writes {writes}")]
         })
         .collect();
     page.none(rows.is_empty());

@@ -64,7 +64,7 @@ impl Bundle {
     /// the same bundle, whenever and however often it is closed.
     #[must_use]
     pub fn close(loaded: &Loaded, key: &PrivateKey) -> Self {
-        let Loaded { message, receipt, head, records } = loaded.clone();
+        let Loaded { message, receipt, head, records, .. } = loaded.clone();
         let closing = Closing::sign(key, message.msg_id, head.link);
         Self { message, receipt, records, closing }
     }
@@ -161,6 +161,9 @@ impl Bundle {
             self.check_link(&record, seq, link, records.last())
                 .map_err(|why| bad(why.to_owned()))?;
             self.check_signal(&record).map_err(|why| bad(format!("its signal: {why}")))?;
+            if !record.effects.is_empty() && !matches!(record.cause, Cause::Action | Cause::Limit) {
+                return Err(bad("it holds effects, which only actions have".to_owned()));
+            }
             link = Digest::of(&sealed.bytes);
             records.push(record);
         }

@@ -20,16 +20,18 @@ use futures_util::FutureExt as _;
 
 use crate::bundle::Bundle;
 use crate::crypto::PrivateKey;
+use crate::effect::{Closed, Entry, Exchanges};
 use crate::machine::{self, Decision, Loaded, Ran, Step, Turn};
+use crate::module::Module;
 use crate::ports::{
-    Actions, Archive, Clock, CommitError, Fault, Feeder, Found, Guarantee, Lease, Reference,
-    Settled,
+    Actions, Archive, Clock, CommitError, Egress, Fault, Feeder, Found, Guarantee, Lease,
+    Reference, Settled,
 };
 use crate::projection::Projection;
 use crate::record::{Failure, FailureKind};
 use crate::settle::settle;
 use crate::types::{MsgId, Seq, Time};
-use crate::workflow::{Invoke, Workflow};
+use crate::workflow::{Invoke, ModuleSpec, Workflow};
 use crate::workflows::Workflows;
 
 /// How long a ticket rests after a backend was unavailable: long enough not to
@@ -54,6 +56,8 @@ pub struct Controller {
     pub archive: Arc<dyn Archive>,
     /// What moves them.
     pub actions: Arc<dyn Actions>,
+    /// Their way out.
+    pub egress: Arc<dyn Egress>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// The host's key, for closing chains.
@@ -177,20 +181,51 @@ impl Controller {
         invoke: &Invoke,
         loaded: &Loaded,
     ) -> Result<Settled, Interrupted> {
-        let module = self.actions.resolve(&invoke.module);
-        let turn = Turn { workflow, loaded, invoke, module: module.as_deref() };
-        let not_run = |failure| Ran { outcome: Err(failure), fuel: 0, engine: "".into() };
+        let module = self.resolve(invoke, loaded);
+        let turn = Turn { workflow, loaded, invoke, module: module.as_deref().ok() };
+        let recorded = || loaded.journal.iter().map(|entry| entry.effect.clone()).collect();
+        let not_run = |failure| Ran {
+            outcome: Err(failure),
+            fuel: 0,
+            engine: "".into(),
+            effects: recorded(),
+        };
         let ran = match &module {
-            None => {
-                let detail = format!("no deployed module fits `{}`", invoke.module);
-                not_run(Failure::new(FailureKind::Missing, detail))
-            }
-            Some(module) => match turn.check_input(module) {
+            Err(missing) => not_run(missing.clone()),
+            Ok(module) => match turn.check_input(module) {
                 Err(failure) => not_run(failure),
-                Ok(()) => self.actions.run(module, machine::call(loaded)).await?,
+                Ok(()) => self.call(module, loaded).await?,
             },
         };
         self.settle(turn.step(&ran, self.clock.now())).await
+    }
+
+    /// The module that an attempt runs: the best that is deployed when it starts,
+    /// and the same when it is run again after it did something outside.
+    fn resolve(&self, invoke: &Invoke, loaded: &Loaded) -> Result<Arc<Module>, Failure> {
+        let missing = |detail| Failure::new(FailureKind::Missing, detail);
+        let Some(Entry { module: begun, .. }) = loaded.journal.first() else {
+            return self
+                .actions
+                .resolve(&invoke.module)
+                .ok_or_else(|| missing(format!("no deployed module fits `{}`", invoke.module)));
+        };
+        let exactly = ModuleSpec::exactly(begun.name.clone(), begun.digest);
+        let module = self.actions.resolve(&exactly).filter(|m| m.reference() == *begun);
+        module.ok_or_else(|| {
+            missing(format!("`{exactly}`, with which this attempt began, is not deployed with the same settings any more"))
+        })
+    }
+
+    async fn call(&self, module: &Arc<Module>, loaded: &Loaded) -> Result<Ran, Fault> {
+        if module.grant.http.is_empty() && loaded.journal.is_empty() {
+            return self.actions.run(module, machine::call(loaded), Arc::new(Closed)).await;
+        }
+        let (guarantee, egress) = (Arc::clone(&self.guarantee), Arc::clone(&self.egress));
+        let exchanges = Exchanges::new(guarantee, egress, loaded, Arc::clone(module));
+        let ran =
+            self.actions.run(module, machine::call(loaded), Arc::clone(&exchanges) as _).await?;
+        Ok(Ran { effects: exchanges.effects(), ..ran })
     }
 
     async fn settle(&self, step: Step) -> Result<Settled, Interrupted> {

@@ -35,6 +35,7 @@ pub mod workflows;
 pub mod check;
 
 pub mod capability;
+pub mod effect;
 pub mod policy;
 
 pub mod ports;

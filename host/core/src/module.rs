@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capability::Capabilities;
+use crate::policy::{Grant, Policy, Ungranted};
 use crate::record::ModuleRef;
 use crate::refusal::{Code, Refusal};
 use crate::schema::Schema;
@@ -158,6 +159,8 @@ pub struct Module {
     pub settings: Arc<str>,
     /// The digest of that text.
     pub settings_digest: Digest,
+    /// What it may have of what it asks for; nothing until [`Module::granted`].
+    pub grant: Arc<Grant>,
     reads: Schema,
     writes: BTreeMap<MsgState, Schema>,
 }
@@ -196,7 +199,22 @@ impl Module {
             digest,
             settings: settings.into(),
             settings_digest: Digest::of(settings.as_bytes()),
+            grant: Arc::default(),
         })
+    }
+
+    /// The module with what a policy grants it.
+    #[must_use]
+    pub fn granted(self, policy: &Policy) -> Self {
+        let Manifest { name, version, capabilities, .. } = &*self.manifest;
+        let grant = Arc::new(policy.grant(name, version, self.digest, capabilities));
+        Self { grant, ..self }
+    }
+
+    /// What it asks for and is granted in no part.
+    #[must_use]
+    pub fn ungranted(&self) -> Vec<Ungranted> {
+        self.grant.ungranted(&self.manifest.capabilities)
     }
 
     /// The schema of the Msg_Ext that it needs.

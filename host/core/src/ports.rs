@@ -10,9 +10,11 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::effect::{Budget, Entry, Outcome, Outside, Request};
 use crate::machine::{Call, Loaded, Next, Ran, Step};
 use crate::message::Message;
 use crate::module::Module;
+use crate::policy::Grant;
 use crate::projection::Projection;
 use crate::receipt::Receipt;
 use crate::record::Failure;
@@ -177,15 +179,26 @@ pub trait Guarantee: Send + Sync {
     async fn load(&self, msg_id: MsgId) -> Result<Found, Fault>;
 
     /// If the message is at `step.expect`: on return state, ext, records, the
-    /// next ticket and the use of `step.uses` are durable together; where the
+    /// next ticket, the end of its journal and the use of `step.uses` are durable together; where the
     /// backend can, Reference and the old ticket's acknowledgement too, and it
     /// says so. Else `Conflict`, and nothing changed. Of any number of calls that
     /// expect one revision, one succeeds. After `Unavailable` either may be the
     /// case.
     async fn commit(&self, step: Step) -> Result<Settled, CommitError>;
 
+    /// If the message is at `seq` and its journal of that revision has `n` entries:
+    /// on return the entry is durable, and `load` gives it with the message until
+    /// the revision is done with. Else `Conflict`, and nothing changed.
+    async fn journal(
+        &self,
+        msg_id: MsgId,
+        seq: Seq,
+        n: usize,
+        entry: Entry,
+    ) -> Result<(), CommitError>;
+
     /// If the message is at `seq`: on return the bundle is in the archive, never
-    /// to be replaced, and the message is out of Guarantee with its ticket.
+    /// to be replaced, and the message is out of Guarantee with ticket and journal.
     /// Archived already: `Conflict`.
     async fn retire(
         &self,
@@ -392,7 +405,15 @@ pub trait Actions: Send + Sync {
 
     /// Runs one call of an action to its end. Whatever the module does, the host
     /// lives, and the end is in [`Ran`]; a `Fault` is the host's own failure.
-    async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault>;
+    ///
+    /// What the module does outside goes through `outside`; the end's `effects` are
+    /// left to who gave it.
+    async fn run(
+        &self,
+        module: &Module,
+        call: Call,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Ran, Fault>;
 
     /// Runs a validator on a message that would be accepted at `now`, within a
     /// time that a submission can bear. Gives what it found, or how it failed.
@@ -402,6 +423,30 @@ pub trait Actions: Send + Sync {
         message: &Message,
         now: Time,
     ) -> Result<Result<Vec<Finding>, Failure>, Fault>;
+}
+
+/// A request on its way out, with all that it is judged by.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Who sends it.
+    pub module: ModuleName,
+    /// What the module may have.
+    pub grant: Arc<Grant>,
+    /// The header by which the remote tells a repetition from another request.
+    pub idempotency_key: String,
+    /// The request, with placeholders.
+    pub request: Request,
+    /// What may be used up.
+    pub budget: Budget,
+}
+
+/// The way out.
+#[async_trait]
+pub trait Egress: Send + Sync {
+    /// Sends a request if the grant covers it, its resolved address and every
+    /// redirect; puts secrets in, and takes them out of the response again. Comes to
+    /// its end within the budget.
+    async fn send(&self, order: Order) -> Outcome;
 }
 
 /// Time and chance. Nothing else in the engine knows either.

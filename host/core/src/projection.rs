@@ -9,7 +9,7 @@ use crate::bundle::Bundle;
 use crate::codec::DecodeError;
 use crate::machine::{Loaded, Phase};
 use crate::message::Message;
-use crate::record::Cause;
+use crate::record::{Cause, Record, Sealed};
 use crate::types::{Address, ClientId, MsgId, MsgState, MsgType, Seq, Time};
 
 /// A message as the read model shows it.
@@ -52,8 +52,8 @@ impl Projection {
     pub fn of(loaded: &Loaded) -> Self {
         let head = &loaded.head;
         let parked = head.phase == Phase::Parked;
-        // The record that says how it failed; read only where it is shown.
-        let failed = loaded.records.last().filter(|_| parked).and_then(|r| r.record().ok());
+        // Read only where it is shown.
+        let failed = parked.then(|| moved(&loaded.records).ok().flatten()).flatten();
         let module = failed.as_ref().and_then(|record| record.module.as_ref());
         Self {
             is_final: head.phase == Phase::Final,
@@ -72,15 +72,10 @@ impl Projection {
     /// When one of the bundle's last records cannot be read.
     pub fn of_bundle(bundle: &Bundle) -> Result<Self, DecodeError> {
         let last = bundle.records.last().ok_or(DecodeError::Field("records"))?.record()?;
-        // A choice says nothing of how the attempt before it ended.
-        let mut moved = last.clone();
-        let mut before = bundle.records.iter().rev().skip(1);
-        while let (Cause::Choice, Some(record)) = (moved.cause, before.next()) {
-            moved = record.record()?;
-        }
+        let failure = moved(&bundle.records)?.and_then(|record| record.failure);
         Ok(Self {
             is_final: true,
-            last_error: moved.failure.map(|f| f.to_string().into()),
+            last_error: failure.map(|f| f.to_string().into()),
             ..Self::moving(&bundle.message, last.to, last.seq, last.at)
         })
     }
@@ -110,4 +105,15 @@ impl Projection {
         // Admission checked that it is one.
         self.creation_date.parse().unwrap_or(Time::from_millis(0))
     }
+}
+
+/// The record that says how the last attempt ended: the last that is no choice.
+fn moved(records: &[Sealed]) -> Result<Option<Record>, DecodeError> {
+    for sealed in records.iter().rev() {
+        let record = sealed.record()?;
+        if record.cause != Cause::Choice {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use semver::Version;
 
 use crate::codec::{DecodeError, Reader, Writer};
+use crate::effect::Effect;
 use crate::types::{Digest, ModuleName, MsgId, MsgState, Seq, Time};
 
 macro_rules! causes {
@@ -90,10 +91,14 @@ pub enum FailureKind {
     Missing,
     /// A guard gave no answer.
     Guard,
+    /// The policy does not grant what the module needs to run at all.
+    Denied,
+    /// After a restart the action did something else than before, on the same call.
+    Diverged,
 }
 
 impl FailureKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Transient,
         Self::Permanent,
         Self::Trap,
@@ -103,6 +108,8 @@ impl FailureKind {
         Self::Unreadable,
         Self::Missing,
         Self::Guard,
+        Self::Denied,
+        Self::Diverged,
     ];
 
     /// Its name in records and errors.
@@ -118,6 +125,8 @@ impl FailureKind {
             Self::Unreadable => "unreadable",
             Self::Missing => "missing",
             Self::Guard => "guard",
+            Self::Denied => "denied",
+            Self::Diverged => "diverged",
         }
     }
 
@@ -197,6 +206,8 @@ pub struct Record {
     pub fuel: u64,
     /// The engine that ran it, with its version; empty where none ran.
     pub engine: String,
+    /// What the action did outside, in its order.
+    pub effects: Vec<Effect>,
     /// The signal that was given, as a message's stored form; empty for none.
     pub signal: Vec<u8>,
     /// The hash of the record before; at admission that of the signed text.
@@ -242,6 +253,7 @@ impl Record {
             .text(detail)
             .number(self.fuel)
             .text(&self.engine)
+            .bytes(&Effect::encode_all(&self.effects))
             .bytes(&self.signal)
             .bytes(&self.prev.0)
             .finish();
@@ -277,6 +289,7 @@ impl Record {
             failure: decode_failure(&mut r)?,
             fuel: r.number("fuel")?,
             engine: r.text("engine")?.to_owned(),
+            effects: Effect::decode_all(r.bytes()?)?,
             signal: r.bytes()?.to_vec(),
             prev: Digest(r.array("prev")?),
         };
@@ -295,7 +308,7 @@ fn parse_some<T: std::str::FromStr>(
     }
 }
 
-fn decode_module(r: &mut Reader<'_>) -> Result<Option<ModuleRef>, DecodeError> {
+pub(crate) fn decode_module(r: &mut Reader<'_>) -> Result<Option<ModuleRef>, DecodeError> {
     let name: Option<ModuleName> = parse_some(r.text("module")?, "module")?;
     let version = r.text("module version")?;
     let (digest, settings) = (r.bytes()?, r.bytes()?);

@@ -176,6 +176,8 @@ codes! {
     ModuleInvalid = "module_invalid",
     /// A component imports what it may not have.
     ModuleImport = "module_import",
+    /// The policy does not grant what the module asks for.
+    ModuleNotGranted = "module_not_granted",
     /// This version of the module is deployed with other content.
     ModuleVersionUsed = "module_version_used",
     /// A module that nothing deployed.

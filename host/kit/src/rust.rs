@@ -46,7 +46,7 @@ pub(crate) fn core_module(project: &Project) -> Result<Vec<u8>, Error> {
     if !given.iter().any(|flag| flag.starts_with("--sysroot")) {
         check_target(folder)?;
     }
-    let core = compile(folder, &target_dir, &["--package", &package.name], given)?;
+    let core = compile(folder, &target_dir, &[], given)?;
     read_core(&core, &package.name)
 }
 
@@ -58,7 +58,8 @@ pub fn workspace(folder: &Path) -> Result<Vec<Package>, Error> {
     packages(&metadata(folder)?)
 }
 
-/// Compiles in `folder` for release; gives the folder with the core modules.
+/// Compiles the package in `folder` for release, which has no other name that is
+/// unique: a dependency may be called the same. Gives the folder with the core modules.
 /// `flags` are for rustc.
 ///
 /// # Errors

@@ -141,6 +141,45 @@ mod tests {
         }
     }
 
+    /// `msg-id` as `msgId` or `msg_id`.
+    fn spelled(name: &str, lang: Lang) -> String {
+        if lang == Lang::Python {
+            return name.replace('-', "_");
+        }
+        let mut words = name.split('-');
+        let first = words.next().unwrap().to_owned();
+        words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
+    }
+
+    /// JavaScript and Python have types of their own for the contract; they name
+    /// all that it has.
+    #[test]
+    fn the_types_of_every_language_have_the_contracts_fields() {
+        let mut resolve = wit_parser::Resolve::default();
+        let wit = WIT.get_file(CONTRACT).unwrap().contents_utf8().unwrap();
+        let package = resolve.push_str("action.wit", wit).unwrap();
+        let types = resolve.packages[package].interfaces["types"];
+        for (lang, file) in [(Lang::JavaScript, "src/surety.d.ts"), (Lang::Python, "src/surety.py")]
+        {
+            let files = files("greet", lang).unwrap();
+            let (_, text) = files.iter().find(|(path, _)| path.ends_with(file)).unwrap();
+            let text = std::str::from_utf8(text).unwrap();
+            let mut seen = 0;
+            for record in ["message", "call"] {
+                let id = resolve.interfaces[types].types[record];
+                let wit_parser::TypeDefKind::Record(record) = &resolve.types[id].kind else {
+                    panic!("{record} is no record");
+                };
+                for field in &record.fields {
+                    let name = spelled(&field.name, lang);
+                    assert!(text.contains(&format!("{name}: ")), "{file} has no {name}");
+                    seen += 1;
+                }
+            }
+            assert_eq!(seen, 14);
+        }
+    }
+
     #[test]
     fn a_name_is_one_everywhere() {
         for good in ["a", "greet", "limit-check-2"] {

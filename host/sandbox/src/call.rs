@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use surety_core::effect::{self, Closed, Outside};
 use surety_core::machine::{Advance, Call, Ran};
 use surety_core::message::Message;
 use surety_core::module::{Module, World};
@@ -20,8 +21,10 @@ use crate::bindings::validator::surety::action::validation::{Finding as Found, S
 use crate::bindings::{Action, ActionPre, Failure as GuestFailure, surety::action::types};
 use crate::engine::{ENGINE, TICK_MS};
 use crate::guest::{Guest, GuestLog, TooManyCalls};
+use crate::inspect::Imports;
 use crate::limits::Limits;
 use crate::meter::HostMemory;
+use crate::wasi::{self, Halted, Reached, Wasi};
 
 /// What wasmtime says when a guest hands over more than [`Limits::output_bytes_max`].
 const OUTPUT_LIMIT: &str = "fuel allocated for hostcalls has been exhausted";
@@ -53,13 +56,17 @@ pub struct Measured {
 enum Pre {
     Action(ActionPre<Guest>),
     Validator(ValidatorPre<Guest>),
+    /// An action that asks for requests and is granted none: it is not linked, and
+    /// does not run.
+    Denied(Engine),
 }
 
 impl Compiled {
     /// Links a component to what it may call.
     pub(crate) fn link(
         component: &wasmtime::component::Component,
-        world: World,
+        module: &Module,
+        imports: Imports,
         label: Arc<str>,
         limits: Limits,
         log: Option<Arc<dyn GuestLog>>,
@@ -67,22 +74,47 @@ impl Compiled {
         let mut linker = Linker::new(component.engine());
         // Both worlds import the same.
         Action::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-        let linked = linker.instantiate_pre(component)?;
-        let pre = match world {
-            World::Action => Pre::Action(ActionPre::new(linked)?),
-            World::Validator => Pre::Validator(ValidatorPre::new(linked)?),
+        if imports.wasi {
+            wasi::add_deterministic(&mut linker)?;
+        }
+        let denied = imports.http && module.grant.http.is_empty();
+        if imports.http && !denied {
+            wasi::add_http(&mut linker)?;
+        }
+        let pre = match module.manifest.world {
+            _ if denied => Pre::Denied(component.engine().clone()),
+            World::Action => Pre::Action(ActionPre::new(linker.instantiate_pre(component)?)?),
+            World::Validator => {
+                Pre::Validator(ValidatorPre::new(linker.instantiate_pre(component)?)?)
+            }
         };
         let engine_name = format!("{} {}", ENGINE.0, ENGINE.1).into();
         Ok(Self { pre, label, limits, log, engine_name })
     }
 
     /// Runs one call of an action. A `Fault` is the host's own failure.
-    pub(crate) async fn run(&self, module: &Module, call: &Call) -> Result<Measured, Fault> {
-        let Pre::Action(pre) = &self.pre else {
-            let failure = Failure::new(FailureKind::Missing, "the module is a validator");
-            return Ok(Measured { ran: self.ran(Err(failure), 0), memory_bytes: 0 });
+    pub(crate) async fn run(
+        &self,
+        module: &Module,
+        call: &Call,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Measured, Fault> {
+        let not_run = |kind, detail: &str| Measured {
+            ran: self.ran(Err(Failure::new(kind, detail)), 0),
+            memory_bytes: 0,
         };
-        let mut store = self.store(&call.message).map_err(host_failure)?;
+        let pre = match &self.pre {
+            Pre::Action(pre) => pre,
+            Pre::Validator(_) => {
+                return Ok(not_run(FailureKind::Missing, "the module is a validator"));
+            }
+            Pre::Denied(_) => {
+                let detail = "the policy grants the module none of the requests that it asks for";
+                return Ok(not_run(FailureKind::Denied, detail));
+            }
+        };
+        let wasi = Wasi::of(call, outside, self.limits);
+        let mut store = self.store(&call.message, wasi).map_err(host_failure)?;
         let message = Lent::of(&call.message);
         let given = types::Call {
             message: message.lend(),
@@ -117,7 +149,8 @@ impl Compiled {
         let Pre::Validator(pre) = &self.pre else {
             return Ok(Err(Failure::new(FailureKind::Missing, "the module is an action")));
         };
-        let mut store = self.store(message).map_err(host_failure)?;
+        let wasi = Wasi::new(Arc::new(Closed), message.msg_id, 0, now, self.limits);
+        let mut store = self.store(message, wasi).map_err(host_failure)?;
         let lent = Lent::of(message);
         let given = Submission {
             message: lent.lend(),
@@ -136,7 +169,7 @@ impl Compiled {
     }
 
     fn ran(&self, outcome: Result<Advance, Failure>, fuel: u64) -> Ran {
-        Ran { outcome, fuel, engine: Arc::clone(&self.engine_name) }
+        Ran { outcome, fuel, engine: Arc::clone(&self.engine_name), effects: Vec::new() }
     }
 
     /// What a call used. After a trap or a timeout a lower bound: the engine
@@ -160,13 +193,14 @@ impl Compiled {
     }
 
     /// A store with all limits in force.
-    fn store(&self, message: &Message) -> wasmtime::Result<Store<Guest>> {
+    fn store(&self, message: &Message, wasi: Wasi) -> wasmtime::Result<Store<Guest>> {
         let engine: &Engine = match &self.pre {
             Pre::Action(pre) => pre.engine(),
             Pre::Validator(pre) => pre.engine(),
+            Pre::Denied(engine) => engine,
         };
         let limits = self.limits;
-        let guest = Guest::new(&self.label, message.msg_id, limits, self.log.clone());
+        let guest = Guest::new(&self.label, message.msg_id, limits, self.log.clone(), wasi);
         let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.meter);
         store.set_fuel(limits.fuel_max)?;
@@ -203,6 +237,16 @@ impl Compiled {
         }
         if let Some(TooManyCalls(max)) = error.downcast_ref() {
             return limit("host_calls_max", (*max).into());
+        }
+        if let Some(Reached(name, max)) = error.downcast_ref() {
+            return limit(name, *max);
+        }
+        match error.downcast_ref() {
+            Some(Halted(effect::Stopped::Failed(failure))) => {
+                return Stopped::Guest(failure.clone());
+            }
+            Some(Halted(effect::Stopped::Fault(fault))) => return Stopped::Host(fault.clone()),
+            None => {}
         }
         // A guest that was denied memory often knows no better than to trap.
         if let Some((name, value)) = store.data().meter.denied() {

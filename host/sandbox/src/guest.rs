@@ -10,6 +10,7 @@ use tracing::Level;
 use crate::bindings::surety::action::{log, types};
 use crate::limits::Limits;
 use crate::meter::Meter;
+use crate::wasi::Wasi;
 
 /// A line that a module wrote, or that says how many are missing.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +34,7 @@ pub trait GuestLog: Send + Sync {
 /// What is known of one instance while it runs.
 pub(crate) struct Guest {
     pub(crate) meter: Meter,
+    pub(crate) wasi: Wasi,
     module: Arc<str>,
     msg_id: MsgId,
     log: Option<Arc<dyn GuestLog>>,
@@ -54,9 +56,11 @@ impl Guest {
         msg_id: MsgId,
         limits: Limits,
         log: Option<Arc<dyn GuestLog>>,
+        wasi: Wasi,
     ) -> Self {
         Self {
             meter: Meter::new(limits),
+            wasi,
             module: Arc::clone(module),
             msg_id,
             log,
@@ -77,7 +81,7 @@ impl Guest {
     }
 
     /// Every function that the guest can call counts here first.
-    fn count_call(&mut self) -> wasmtime::Result<()> {
+    pub(crate) fn count_call(&mut self) -> wasmtime::Result<()> {
         self.host_calls += 1;
         if self.host_calls > self.limits.host_calls_max {
             return Err(TooManyCalls(self.limits.host_calls_max).into());

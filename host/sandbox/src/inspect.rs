@@ -33,6 +33,19 @@ pub struct Inspected {
     pub manifest: Manifest,
     /// The digest of the component's bytes, the manifest included.
     pub digest: Digest,
+    /// What it imports beyond `log`.
+    pub imports: Imports,
+}
+
+/// What a component imports beyond `log`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Imports {
+    /// WASI, in any part.
+    pub wasi: bool,
+    /// Outgoing HTTP, in any part.
+    pub http: bool,
+    /// The function that sends requests.
+    sends: bool,
 }
 
 /// Reads a component, without compiling or running anything of it.
@@ -46,7 +59,7 @@ pub fn inspect(component: &[u8], limits: &Limits) -> Result<Inspected, Refusal> 
     let mut validator = Validator::new_with_features(engine::features());
     let outline = outline(component)?;
     let types = validator.validate_all(component).map_err(malformed)?;
-    check_imports(types.as_ref(), &outline.imports)?;
+    let imports = check_imports(types.as_ref(), &outline.imports)?;
     let [section] = outline.manifests[..] else {
         let detail = format!(
             "the component has {} sections `{MANIFEST_SECTION}`; it must have one",
@@ -56,7 +69,64 @@ pub fn inspect(component: &[u8], limits: &Limits) -> Result<Inspected, Refusal> 
     };
     let manifest = Manifest::parse(section)?;
     check_export(types.as_ref(), manifest.world)?;
-    Ok(Inspected { manifest, digest: Digest::of(component) })
+    check_asked(&manifest, imports)?;
+    Ok(Inspected { manifest, digest: Digest::of(component), imports })
+}
+
+/// What is imported is what is asked for.
+fn check_asked(manifest: &Manifest, imports: Imports) -> Result<(), Refusal> {
+    if imports.wasi && manifest.world == World::Validator {
+        let detail = "the component imports WASI, which a validator may not have";
+        return Err(Refusal::new(Code::ModuleImport, detail));
+    }
+    let asked = !manifest.capabilities.http.is_empty();
+    if imports.http && !asked {
+        let detail = "the component imports `wasi:http`, and its manifest does not ask for `http` in `capabilities`";
+        return Err(Refusal::new(Code::ModuleImport, detail));
+    }
+    if asked && !imports.sends {
+        let detail = "the manifest asks for what the component does not import";
+        let why = "needs the import `wasi:http/outgoing-handler`";
+        return Err(invalid(detail).at("/capabilities/http", why));
+    }
+    Ok(())
+}
+
+/// The interfaces of WASI 0.2 that an action may import: those that tell it nothing
+/// but its own call, and those of outgoing HTTP.
+const WASI_DETERMINISTIC: [&str; 8] = [
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:random/random",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+];
+const WASI_HTTP: [&str; 2] = ["wasi:http/types", WASI_SENDS];
+const WASI_SENDS: &str = "wasi:http/outgoing-handler";
+
+/// The last version of WASI 0.2 that there is here.
+const WASI_PATCH_MAX: u32 = 12;
+
+impl Imports {
+    /// Takes note of an import, if it is one of WASI's that an action may have.
+    fn note(&mut self, name: &str) -> bool {
+        let Some((interface, version)) = name.split_once('@') else { return false };
+        let patch = version.strip_prefix("0.2.");
+        let digits = patch.filter(|patch| patch.bytes().all(|b| b.is_ascii_digit()));
+        let patch = digits.and_then(|patch| patch.parse::<u32>().ok());
+        if patch.is_none_or(|patch| patch > WASI_PATCH_MAX) {
+            return false;
+        }
+        let http = WASI_HTTP.contains(&interface);
+        let known = http || WASI_DETERMINISTIC.contains(&interface);
+        self.wasi |= known;
+        self.http |= http;
+        self.sends |= interface == WASI_SENDS;
+        known
+    }
 }
 
 fn invalid(detail: impl Into<String>) -> Refusal {
@@ -121,9 +191,10 @@ fn outline(component: &[u8]) -> Result<Outline<'_>, Refusal> {
 }
 
 /// Nothing is imported that an action may not have.
-fn check_imports(types: TypesRef<'_>, imports: &[&str]) -> Result<(), Refusal> {
+fn check_imports(types: TypesRef<'_>, imports: &[&str]) -> Result<Imports, Refusal> {
     const FORBIDDEN: &str = "is no import that an action may have";
     let mut errors = Vec::new();
+    let mut noted = Imports::default();
     let mut refuse = |name: &str, why: &str| {
         if errors.len() < FINDINGS_MAX {
             let name = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
@@ -136,6 +207,8 @@ fn check_imports(types: TypesRef<'_>, imports: &[&str]) -> Result<(), Refusal> {
             Some(ComponentEntityType::Instance(id)) if [LOG, TYPES, VALIDATION].contains(&name) => {
                 &types[id]
             }
+            // What is in it is compared when it is linked.
+            Some(ComponentEntityType::Instance(_)) if noted.note(name) => continue,
             Some(ty) if is_data(&ty) => continue,
             _ => {
                 refuse(name, FORBIDDEN);
@@ -157,7 +230,7 @@ fn check_imports(types: TypesRef<'_>, imports: &[&str]) -> Result<(), Refusal> {
         }
     }
     if errors.is_empty() {
-        return Ok(());
+        return Ok(noted);
     }
     let detail = "the component imports what an action may not have";
     Err(Refusal { errors, ..Refusal::new(Code::ModuleImport, detail) })
@@ -194,4 +267,37 @@ fn check_export(types: TypesRef<'_>, world: World) -> Result<(), Refusal> {
         return Err(invalid(detail));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wasi_is_known_by_its_exact_names() {
+        let noted = |name: &str| {
+            let mut imports = Imports::default();
+            imports.note(name).then_some(imports)
+        };
+        assert!(noted("wasi:io/poll@0.2.0").is_some_and(|imports| !imports.http));
+        assert!(noted("wasi:http/outgoing-handler@0.2.3").is_some_and(|imports| imports.sends));
+        for name in [
+            "wasi:io/poll",
+            "wasi:io/poll@0.2",
+            "wasi:io/poll@0.2.",
+            "wasi:io/poll@0.2.13",
+            "wasi:io/poll@0.2.0-rc",
+            "wasi:io/poll@1.2.0",
+            "wasi:io/pol@0.2.0",
+            "xwasi:io/poll@0.2.0",
+            "wasi:cli/environment@0.2.0",
+            "wasi:cli/stdin@0.2.0",
+            "wasi:sockets/tcp@0.2.0",
+            "wasi:filesystem/types@0.2.0",
+            "wasi:http/incoming-handler@0.2.0",
+            "wasi:io/poll@0.2.+1",
+        ] {
+            assert_eq!(noted(name), None, "{name}");
+        }
+    }
 }

@@ -9,9 +9,12 @@
 //!                                                        fresh instance a call
 //! ```
 //!
-//! A call has its own instance, which sees nothing but the call: no clock, no
-//! chance, no file, no network, no earlier call. With the same call it gives the
-//! same answer for the same fuel, and the same failure too, but for
+//! A call has its own instance, which sees nothing but the call: no file, no socket,
+//! no earlier call, the recorded time as its clock, and chance that follows from the
+//! message. Requests, where the policy grants them, go through
+//! [`Outside`](surety_core::effect::Outside), which records them. With the same call
+//! and the same outside it gives the same answer for the same fuel, and the same
+//! failure too, but for
 //! [`FailureKind::Timeout`](surety_core::record::FailureKind::Timeout).
 //!
 //! Compiling happens in this process. wasmtime does not call its compiler safe
@@ -27,15 +30,18 @@ mod limits;
 mod meter;
 mod registry;
 mod shape;
+mod wasi;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use surety_core::effect::Outside;
 use surety_core::machine::{Call, Ran};
 use surety_core::message::Message;
 use surety_core::module::Module;
+use surety_core::policy::Policy;
 use surety_core::ports::{Actions, Deployment, Fault};
 use surety_core::record::Failure;
 use surety_core::refusal::{Code, Finding, Refusal};
@@ -52,7 +58,7 @@ use crate::registry::Registry;
 pub use crate::cache::CacheError;
 pub use crate::call::Measured;
 pub use crate::guest::{GuestLine, GuestLog};
-pub use crate::inspect::{Inspected, inspect};
+pub use crate::inspect::{Imports, Inspected, inspect};
 pub use crate::limits::{LimitError, Limits};
 
 /// Why there is no sandbox.
@@ -90,6 +96,7 @@ impl Prepared {
 /// Deployed modules, and the engine that runs them.
 pub struct Sandbox {
     limits: Limits,
+    policy: Policy,
     cache: Cache,
     registry: Registry,
     log: Option<Arc<dyn GuestLog>>,
@@ -108,6 +115,7 @@ impl Sandbox {
         let engine = engine::build(&limits).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
         Ok(Self {
             limits,
+            policy: Policy::default(),
             cache: Cache::open(cache_dir, &engine)?,
             registry: Registry::default(),
             log: None,
@@ -121,6 +129,18 @@ impl Sandbox {
     #[must_use]
     pub fn log_to(self, log: Arc<dyn GuestLog>) -> Self {
         Self { log: Some(log), ..self }
+    }
+
+    /// What modules may have beyond `log`.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The same under a policy; without one modules have nothing but `log`.
+    #[must_use]
+    pub fn under(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// Reads a component, without compiling or running anything of it.
@@ -140,7 +160,7 @@ impl Sandbox {
     /// The refusals of [`inspect()`] and of [`Module::new`]; `module_invalid` when
     /// the component is not the deployment's or cannot be compiled.
     pub fn prepare(&self, deployment: Deployment, component: &[u8]) -> Result<Prepared, Refusal> {
-        let Inspected { manifest, digest } = self.inspect(component)?;
+        let Inspected { manifest, digest, imports } = self.inspect(component)?;
         let Deployment { name, version, digest: expected, settings, .. } = deployment;
         let refuse = |detail| Refusal::new(Code::ModuleInvalid, detail);
         if (&manifest.name, &manifest.version) != (&name, &version) {
@@ -152,11 +172,11 @@ impl Sandbox {
         if digest != expected {
             return Err(refuse(format!("the component's digest is {digest}, not {expected}")));
         }
-        let module = Arc::new(Module::new(manifest, digest, &settings)?);
+        let module = Arc::new(Module::new(manifest, digest, &settings)?.granted(&self.policy));
         let compiled = match self.registry.compiled(digest) {
             Some(compiled) => compiled,
             None => self
-                .compile(&module, component)
+                .compile(&module, imports, component)
                 .map_err(|e| refuse(format!("the component cannot be compiled: {e:#}")))?,
         };
         Ok(Prepared { module, compiled })
@@ -170,13 +190,21 @@ impl Sandbox {
         module
     }
 
-    fn compile(&self, module: &Module, component: &[u8]) -> wasmtime::Result<Arc<Compiled>> {
+    fn compile(
+        &self,
+        module: &Module,
+        imports: Imports,
+        component: &[u8],
+    ) -> wasmtime::Result<Arc<Compiled>> {
         let component = self.cache.compile(module.digest, component)?;
         let label = format!("{}@{}", module.manifest.name, module.manifest.version);
-        let world = module.manifest.world;
-        let limits = self.limits.of_world(world).lowered(&module.manifest.limits);
+        let limits = self
+            .limits
+            .of_world(module.manifest.world)
+            .lowered(&module.manifest.limits)
+            .lowered(&module.grant.limits);
         let log = self.log.clone();
-        Ok(Arc::new(Compiled::link(&component, world, label.into(), limits, log)?))
+        Ok(Arc::new(Compiled::link(&component, module, imports, label.into(), limits, log)?))
     }
 
     /// All deployed modules, by name and version.
@@ -192,8 +220,13 @@ impl Actions for Sandbox {
         self.registry.resolve(spec)
     }
 
-    async fn run(&self, module: &Module, call: Call) -> Result<Ran, Fault> {
-        Ok(self.measure(module, &call).await?.ran)
+    async fn run(
+        &self,
+        module: &Module,
+        call: Call,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Ran, Fault> {
+        Ok(self.measure(module, &call, outside).await?.ran)
     }
 
     async fn validate(
@@ -212,9 +245,14 @@ impl Sandbox {
     ///
     /// # Errors
     /// The host's own failures.
-    pub async fn measure(&self, module: &Module, call: &Call) -> Result<Measured, Fault> {
+    pub async fn measure(
+        &self,
+        module: &Module,
+        call: &Call,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Measured, Fault> {
         let (compiled, _turn) = self.turn(module).await?;
-        compiled.run(module, call).await
+        compiled.run(module, call, outside).await
     }
 
     /// What runs a module, with the leave to do so.

@@ -5,8 +5,10 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use support::{Bench, DONE, Logged, action, call, core, encode, limits, manifest, with_manifest};
+use surety_core::effect::Closed;
 use surety_core::ports::{Actions, Deployment, Fault};
 use surety_core::refusal::Code;
 use surety_core::types::{Digest, Time};
@@ -63,7 +65,7 @@ async fn new_settings_replace_the_old_ones() {
     assert_eq!(&*resolved.settings, "2");
     assert_eq!(bench.sandbox.deployed().len(), 1);
     // A call that has the old ones in hand still runs.
-    assert!(bench.sandbox.run(&old, call()).await.unwrap().outcome.is_ok());
+    assert!(bench.sandbox.run(&old, call(), Arc::new(Closed)).await.unwrap().outcome.is_ok());
 }
 
 #[tokio::test]
@@ -71,7 +73,7 @@ async fn a_module_that_is_gone_is_unavailable() {
     let bench = Bench::new(limits());
     let old = bench.deploy(&version("1.0.0"));
     bench.deploy(&action(&core("", &format!("nop {DONE}")))); // the same version
-    let fault = bench.sandbox.run(&old, call()).await.unwrap_err();
+    let fault = bench.sandbox.run(&old, call(), Arc::new(Closed)).await.unwrap_err();
     assert!(
         matches!(&fault, Fault::Unavailable(text) if text.contains("hostile@1.0.0")),
         "{fault}"
@@ -139,7 +141,9 @@ async fn a_module_is_compiled_once() {
     let deploy = |sandbox: Sandbox| async {
         let bench = Bench { sandbox, folder: tempfile::tempdir().unwrap() };
         let module = bench.deploy(&component);
-        assert!(bench.sandbox.run(&module, call()).await.unwrap().outcome.is_ok());
+        assert!(
+            bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.is_ok()
+        );
     };
     deploy(again).await;
     assert_eq!(logged.take(), "");

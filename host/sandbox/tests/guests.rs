@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use support::{Bench, DONE, action, call_with, core, limits};
+use surety_core::effect::Closed;
 use surety_core::ext::MsgExt;
 use surety_core::machine::{Advance, Call, Ran};
 use surety_core::module::Module;
@@ -44,7 +45,7 @@ async fn walk(bench: &Bench) -> Vec<(Arc<Module>, Call, Ran)> {
     for (name, _) in WAY {
         let module = deploy(bench, name);
         let call = Call { ext: Arc::clone(ext.text()), ..call_with(MESSAGE) };
-        let ran = bench.sandbox.run(&module, call.clone()).await.unwrap();
+        let ran = bench.sandbox.run(&module, call.clone(), Arc::new(Closed)).await.unwrap();
         let patch = &ran.outcome.as_ref().unwrap().ext_patch;
         ext = ext.merged(&serde_json::from_str(patch).unwrap());
         way.push((module, call, ran));
@@ -89,14 +90,14 @@ async fn microseconds_per_call() {
     let mut way = walk(&bench).await;
     // What an instance costs that does nothing.
     let idle = bench.deploy(&action(&core("", DONE)));
-    let ran = bench.sandbox.run(&idle, call_with(MESSAGE)).await.unwrap();
+    let ran = bench.sandbox.run(&idle, call_with(MESSAGE), Arc::new(Closed)).await.unwrap();
     way.push((idle, call_with(MESSAGE), ran));
     for (module, call, ran) in way {
         let mut best = f64::MAX;
         for _ in 0..5 {
             let start = Instant::now();
             for _ in 0..CALLS / 5 {
-                let ran = bench.sandbox.run(&module, call.clone()).await.unwrap();
+                let ran = bench.sandbox.run(&module, call.clone(), Arc::new(Closed)).await.unwrap();
                 assert!(ran.outcome.is_ok());
             }
             best = best.min(start.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS / 5));

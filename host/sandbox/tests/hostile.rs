@@ -10,6 +10,7 @@ use support::{
     Bench, DONE, action, assert_failure, call, core, done, encode, failure, limits, manifest,
     with_manifest,
 };
+use surety_core::effect::Closed;
 use surety_core::machine::Ran;
 use surety_core::ports::Actions;
 use surety_core::record::FailureKind::{Limit, Permanent, Timeout, Transient, Trap};
@@ -19,10 +20,10 @@ const LOOP: &str = "(loop $l (br $l)) unreachable";
 
 #[tokio::test]
 async fn an_answer_comes_with_fuel_and_engine() {
-    let Ran { outcome, fuel, engine } = Bench::new(limits()).run(DONE).await;
+    let Ran { outcome, fuel, engine, effects } = Bench::new(limits()).run(DONE).await;
     assert_eq!(outcome.unwrap(), done());
     assert!((1..10_000).contains(&fuel), "{fuel}");
-    assert!(engine.starts_with("wasmtime 48."), "{engine}");
+    assert!(engine.starts_with("wasmtime 48.") && effects.is_empty(), "{engine}");
 }
 
 #[tokio::test]
@@ -76,12 +77,14 @@ async fn i8_a_loop_lets_other_messages_pass_on_its_own_thread() {
     let (quick, slow) = (bench.deploy(&quick), bench.deploy(&action(&core("", LOOP))));
     let slow = {
         let bench = Arc::clone(&bench);
-        tokio::spawn(async move { bench.sandbox.run(&slow, call()).await.unwrap().outcome })
+        tokio::spawn(async move {
+            bench.sandbox.run(&slow, call(), Arc::new(Closed)).await.unwrap().outcome
+        })
     };
     for _ in 0..10 {
         // A timer, which is input from outside; then a call.
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let ran = bench.sandbox.run(&quick, call()).await.unwrap();
+        let ran = bench.sandbox.run(&quick, call(), Arc::new(Closed)).await.unwrap();
         assert_eq!(ran.outcome.unwrap(), done());
     }
     assert!(!slow.is_finished());
@@ -93,7 +96,7 @@ async fn i8_a_loop_lets_other_messages_pass_on_its_own_thread() {
 async fn more_calls_than_the_pool_has_room_for_wait() {
     let bench = Bench::new(Limits { concurrency: 1, wall_ms_max: 20, ..limits() });
     let module = bench.deploy(&action(&core("", LOOP)));
-    let run = || bench.sandbox.run(&module, call());
+    let run = || bench.sandbox.run(&module, call(), Arc::new(Closed));
     let (a, b, c) = tokio::join!(run(), run(), run());
     for ran in [a, b, c] {
         assert_eq!(ran.unwrap().outcome.unwrap_err().kind, Timeout);
@@ -237,7 +240,7 @@ async fn i4_the_same_call_gives_the_same_answer_for_the_same_fuel() {
             let bench = Bench::new(limits); // and another process would do as well
             let module = bench.deploy(&component);
             for _ in 0..2 {
-                let ran = bench.sandbox.run(&module, call()).await.unwrap();
+                let ran = bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap();
                 seen.push((ran.outcome, ran.fuel));
             }
         }
@@ -264,7 +267,7 @@ async fn a_call_that_is_dropped_leaves_its_place() {
     let bench = Bench::new(Limits { concurrency: 1, ..limits() });
     let module = bench.deploy(&action(&core("", LOOP)));
     for _ in 0..3 {
-        let call = bench.sandbox.run(&module, call());
+        let call = bench.sandbox.run(&module, call(), Arc::new(Closed));
         let stopped = tokio::time::timeout(Duration::from_millis(20), call).await;
         assert!(stopped.is_err());
     }

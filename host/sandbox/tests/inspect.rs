@@ -5,7 +5,7 @@ mod support;
 use support::{DONE, action, core, encode, manifest, with_manifest};
 use surety_core::refusal::{Code, Refusal};
 use surety_core::types::Digest;
-use surety_sandbox::{Limits, inspect};
+use surety_sandbox::{Imports, Limits, inspect};
 
 fn refusal(component: &[u8]) -> Refusal {
     inspect(component, &Limits::default()).unwrap_err()
@@ -88,14 +88,14 @@ fn i7_every_import_that_is_not_granted_is_named() {
         world test {
             include surety:action/action@1.0.0;
             import wasi:cli/environment@0.2.0;
-            import wasi:random/random@0.2.0;
+            import wasi:filesystem/types@0.2.0;
             import anything: func();
         }
         package wasi:cli@0.2.0 { interface environment { get: func() -> list<string>; } }
-        package wasi:random@0.2.0 { interface random { get: func() -> u64; } }";
+        package wasi:filesystem@0.2.0 { interface types { get: func() -> u64; } }";
     let imports = r#"
         (import "wasi:cli/environment@0.2.0" "get" (func (param i32)))
-        (import "wasi:random/random@0.2.0" "get" (func (result i64)))
+        (import "wasi:filesystem/types@0.2.0" "get" (func (result i64)))
         (import "$root" "anything" (func))"#;
     let core = core("", DONE).replacen("(module", &format!("(module {imports}"), 1);
     let refused = refusal(&foreign(wit, &core));
@@ -107,9 +107,70 @@ fn i7_every_import_that_is_not_granted_is_named() {
         [
             "`anything` is no import that an action may have",
             "`wasi:cli/environment@0.2.0` is no import that an action may have",
-            "`wasi:random/random@0.2.0` is no import that an action may have",
+            "`wasi:filesystem/types@0.2.0` is no import that an action may have",
         ]
     );
+}
+
+/// What of WASI an action may import, each with something to call in it.
+const CALLS: [(&str, &str); 7] = [
+    ("wasi:clocks/wall-clock", r#""now" (func (param i32))"#),
+    ("wasi:clocks/monotonic-clock", r#""now" (func (result i64))"#),
+    ("wasi:io/poll", r#""poll" (func (param i32 i32 i32))"#),
+    ("wasi:random/random", r#""get-random-u64" (func (result i64))"#),
+    ("wasi:random/insecure-seed", r#""insecure-seed" (func (param i32))"#),
+    ("wasi:http/types", r#""[constructor]fields" (func (result i32))"#),
+    ("wasi:http/outgoing-handler", r#""handle" (func (param i32 i32 i32 i32))"#),
+];
+
+/// An action that imports those whose names start so, of a version of WASI (as long
+/// as that of the interfaces here), with a manifest of its own.
+fn with_wasi(start: &str, version: &str, manifest: &str) -> Result<Imports, Refusal> {
+    let (mut world, mut module) = (String::new(), String::new());
+    for (name, call) in CALLS.iter().filter(|(name, _)| name.starts_with(start)) {
+        world.push_str(&format!("import {name}@0.2.12; "));
+        module.push_str(&format!(r#"(import "{name}@0.2.12" {call}) "#));
+    }
+    let world =
+        format!("package test:test; world test {{ include surety:action/action@1.0.0; {world} }}");
+    let module = core("", DONE).replacen("(module", &format!("(module {module}"), 1);
+    let mut component = encode(&module, Some(&world));
+    for at in 0..component.len() - 7 {
+        if &component[at..at + 7] == b"@0.2.12" {
+            component[at + 1..at + 7].copy_from_slice(version.as_bytes());
+        }
+    }
+    let component = with_manifest(component, manifest);
+    inspect(&component, &Limits::default()).map(|inspected| inspected.imports)
+}
+
+#[test]
+fn i7_wasi_is_what_tells_nothing_and_http_where_it_is_asked_for() {
+    let plain = manifest("hostile", "1.0.0");
+    let asks = plain.replacen(
+        '{',
+        r#"{"capabilities": {"http": [{"hosts": ["a.example"], "methods": ["GET"]}]}, "#,
+        1,
+    );
+    for version in ["0.2.12", "0.2.10"] {
+        for start in ["wasi:clocks", "wasi:random", "wasi:io"] {
+            let imports = with_wasi(start, version, &plain).unwrap();
+            assert!(imports.wasi && !imports.http, "{start}");
+        }
+        assert!(with_wasi("wasi:", version, &asks).unwrap().http);
+    }
+    for (start, version, manifest, code, detail) in [
+        ("wasi:", "0.2.12", &plain, Code::ModuleImport, "does not ask for `http`"),
+        ("wasi:random", "0.2.12", &asks, Code::ModuleInvalid, "needs the import"),
+        ("wasi:http/types", "0.2.12", &asks, Code::ModuleInvalid, "needs the import"),
+        ("wasi:io", "0.2.13", &plain, Code::ModuleImport, "`wasi:io/poll@0.2.13`"),
+        ("wasi:io", "0.3.12", &plain, Code::ModuleImport, "`wasi:io/poll@0.3.12`"),
+        ("wasi:io", "0.2.1x", &plain, Code::ModuleInvalid, "not valid"),
+    ] {
+        let refused = with_wasi(start, version, manifest).unwrap_err();
+        assert_eq!(refused.code, code, "{start} {version}: {refused}");
+        assert!(refused.to_string().contains(detail), "{start} {version}: {refused}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use surety_core::bundle::Bundle;
+use surety_core::effect::Entry;
 use surety_core::machine::{Loaded, Next, Step};
 use surety_core::message::Message;
 use surety_core::ports::{
@@ -195,6 +196,23 @@ impl Guarantee for Backend {
         self.follow(&mut state, &step.loaded, step.next);
         state.open.insert(msg_id, step.loaded);
         Ok(Settled::Truth)
+    }
+
+    async fn journal(
+        &self,
+        msg_id: MsgId,
+        seq: Seq,
+        n: usize,
+        entry: Entry,
+    ) -> Result<(), CommitError> {
+        // Kept with the message: a commit puts another one in its place.
+        match self.state().open.get_mut(&msg_id) {
+            Some(loaded) if loaded.head.seq == seq && loaded.journal.len() == n => {
+                loaded.journal.push(entry);
+                Ok(())
+            }
+            _ => Err(CommitError::Conflict(seq)),
+        }
     }
 
     async fn retire(

@@ -5,7 +5,8 @@
 //!              │         ├─ deploy    catalog ⇄ workflows and sandbox, if `check` allows
 //!              │         ├─ workers   feeder → controllers
 //!              │         └─ http      connections → api
-//!              └─ the other commands, which are clients of the api
+//!              ├─ action test ─ fixture   a component in the sandbox, without a host
+//!              └─ the other commands, most of which are clients of the api
 //! ```
 //!
 //! It runs on Unix: it answers SIGTERM, and its secrets are files of mode 600.
@@ -23,10 +24,11 @@ pub mod tokens;
 pub mod audit;
 pub mod check;
 pub mod deploy;
-pub mod fixture;
 pub mod guest_logs;
 pub mod policy;
 pub mod serve;
 pub mod watch;
 
 pub mod api;
+
+pub mod fixture;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use surety_core::effect::Entry;
 use surety_core::machine::Step;
 use surety_core::ports::{
     Admission, AdmitError, Admitted, CommitError, Fault, Found, Guarantee, Page, Query, Reference,
@@ -31,16 +32,36 @@ pub struct Watched {
     /// How many wait. Read without the lock, so that a `put` costs one load
     /// when nobody does.
     waiters: AtomicUsize,
-    by_message: Mutex<HashMap<MsgId, (Shown, usize)>>,
+    by_message: Mutex<HashMap<MsgId, Watch>>,
+}
+
+/// What wakes a waiter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// That the message is final, parked or archived. What moves it before wakes
+    /// nobody, which is most of what happens to a message.
+    Rest,
+    /// Every move.
+    Moved,
 }
 
 /// What was last shown of a message while somebody waited for it.
 type Shown = watch::Sender<Option<Projection>>;
 
+/// Who waits for one message.
+#[derive(Default)]
+struct Watch {
+    shown: Shown,
+    waiters: usize,
+    /// How many of them wait for every move.
+    moved: usize,
+}
+
 /// A place among the waiters of one message; given back when dropped.
 pub struct Waiter {
     watched: Arc<Watched>,
     msg_id: MsgId,
+    until: Until,
     shown: watch::Receiver<Option<Projection>>,
 }
 
@@ -59,15 +80,16 @@ impl Watched {
     /// A place among the waiters, or none when all are taken. Take it before
     /// reading, so that no change falls in between.
     #[must_use]
-    pub fn wait_for(self: &Arc<Self>, msg_id: MsgId) -> Option<Waiter> {
+    pub fn wait_for(self: &Arc<Self>, msg_id: MsgId, until: Until) -> Option<Waiter> {
         let mut by_message = self.by_message.lock().unwrap_or_else(PoisonError::into_inner);
         if self.waiters.load(Ordering::SeqCst) >= self.waiters_max {
             return None;
         }
         self.waiters.fetch_add(1, Ordering::SeqCst);
-        let (shown, count) = by_message.entry(msg_id).or_default();
-        *count += 1;
-        Some(Waiter { watched: Arc::clone(self), msg_id, shown: shown.subscribe() })
+        let watch = by_message.entry(msg_id).or_default();
+        watch.waiters += 1;
+        watch.moved += usize::from(until == Until::Moved);
+        Some(Waiter { watched: Arc::clone(self), msg_id, until, shown: watch.shown.subscribe() })
     }
 
     /// Whether anybody waits at all.
@@ -78,8 +100,11 @@ impl Watched {
     /// Wakes who waits for a message, with what it is shown as now. Of two that
     /// commit one behind the other the later may come here first.
     fn wake(&self, projection: Projection) {
-        self.with(projection.msg_id, |shown| {
-            shown.send_if_modified(|shown| {
+        self.with(projection.msg_id, |watch| {
+            if watch.moved == 0 && !projection.is_final && !projection.parked {
+                return;
+            }
+            watch.shown.send_if_modified(|shown| {
                 let later = shown.as_ref().is_none_or(|shown| shown.seq < projection.seq);
                 if later {
                     *shown = Some(projection);
@@ -89,20 +114,20 @@ impl Watched {
         });
     }
 
-    fn with(&self, msg_id: MsgId, wake: impl FnOnce(&Shown)) {
+    fn with(&self, msg_id: MsgId, wake: impl FnOnce(&Watch)) {
         if !self.is_watched() {
             return;
         }
         let by_message = self.by_message.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((shown, _)) = by_message.get(&msg_id) {
-            wake(shown);
+        if let Some(watch) = by_message.get(&msg_id) {
+            wake(watch);
         }
     }
 }
 
 impl Waiter {
     /// What the message is shown as since the place was taken or this was last
-    /// asked; none when it is time to look again anyway.
+    /// asked, if that is what is waited for; none when it is time to look again anyway.
     pub async fn change(&mut self) -> Option<Projection> {
         match tokio::time::timeout(LOOK_AGAIN, self.shown.changed()).await {
             Ok(Ok(())) => self.shown.borrow_and_update().clone(),
@@ -114,9 +139,10 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         let mut by_message = self.watched.by_message.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, count)) = by_message.get_mut(&self.msg_id) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(watch) = by_message.get_mut(&self.msg_id) {
+            watch.waiters -= 1;
+            watch.moved -= usize::from(self.until == Until::Moved);
+            if watch.waiters == 0 {
                 by_message.remove(&self.msg_id);
             }
         }
@@ -147,6 +173,16 @@ impl Guarantee for Watched {
         Ok(settled)
     }
 
+    async fn journal(
+        &self,
+        msg_id: MsgId,
+        seq: Seq,
+        n: usize,
+        entry: Entry,
+    ) -> Result<(), CommitError> {
+        self.guarantee.journal(msg_id, seq, n, entry).await
+    }
+
     /// The state was shown before, but who asked for the bundle waits for this.
     async fn retire(
         &self,
@@ -155,7 +191,7 @@ impl Guarantee for Watched {
         bundle: Vec<u8>,
     ) -> Result<Settled, CommitError> {
         let settled = self.guarantee.retire(msg_id, seq, bundle).await?;
-        self.with(msg_id, |shown| shown.send_modify(|_| {}));
+        self.with(msg_id, |watch| watch.shown.send_modify(|_| {}));
         Ok(settled)
     }
 
@@ -230,7 +266,7 @@ mod tests {
     async fn a_put_wakes_the_waiters_of_its_message_only() {
         let watched = watched(8);
         let [one, other] = [1, 2].map(|n| MsgId::from_bytes([n; 16]));
-        let mut waiter = watched.wait_for(one).unwrap();
+        let mut waiter = watched.wait_for(one, Until::Moved).unwrap();
 
         watched.put(&projection(one)).await.unwrap();
         let change = waiter.change().await;
@@ -248,15 +284,41 @@ mod tests {
         assert_eq!(waiter.change().await, None, "woken with what was shown before");
     }
 
+    #[tokio::test]
+    async fn who_waits_for_rest_sleeps_through_moves() {
+        let watched = watched(8);
+        let id = MsgId::from_bytes([1; 16]);
+        let at = |seq| Projection { seq, ..projection(id) };
+        let mut waiter = watched.wait_for(id, Until::Rest).unwrap();
+        watched.put(&at(1)).await.unwrap();
+        assert_eq!(waiter.change().await, None, "a move woke the waiter");
+
+        let parked = Projection { parked: true, ..at(2) };
+        watched.put(&parked).await.unwrap();
+        assert_eq!(waiter.change().await, Some(parked));
+        let last = Projection { is_final: true, ..at(3) };
+        watched.put(&last).await.unwrap();
+        assert_eq!(waiter.change().await, Some(last));
+
+        // One who waits for every move is heard as well, and no longer than that.
+        let mut eager = watched.wait_for(id, Until::Moved).unwrap();
+        watched.put(&at(4)).await.unwrap();
+        assert_eq!(eager.change().await, Some(at(4)));
+        drop(eager);
+        assert_eq!(waiter.change().await, Some(at(4)));
+        watched.put(&at(5)).await.unwrap();
+        assert_eq!(waiter.change().await, None, "a move woke the waiter");
+    }
+
     #[test]
     fn places_are_bounded_and_given_back() {
         let watched = watched(2);
         let id = MsgId::from_bytes([1; 16]);
-        let first = watched.wait_for(id).unwrap();
-        let second = watched.wait_for(id).unwrap();
-        assert!(watched.wait_for(id).is_none());
+        let first = watched.wait_for(id, Until::Rest).unwrap();
+        let second = watched.wait_for(id, Until::Rest).unwrap();
+        assert!(watched.wait_for(id, Until::Rest).is_none());
         drop(first);
-        assert!(watched.wait_for(id).is_some());
+        assert!(watched.wait_for(id, Until::Rest).is_some());
         drop(second);
         assert!(watched.by_message.lock().unwrap().is_empty());
     }

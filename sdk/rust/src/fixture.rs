@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::bindings::surety::action::types;
 use crate::testing::{NOW_MS, message};
-use crate::{Advance, Call, Failure, bindings};
+use crate::{Advance, Call, Failure};
 
 /// Files of a folder that are looked at.
 const FILES_MAX: usize = 10_000;
@@ -20,7 +21,7 @@ const OWN_FAILURES: [&str; 2] = ["permanent", "transient"];
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fixture {
-    payload: Value,
+    payload: Map<String, Value>,
     #[serde(default)]
     ext: Map<String, Value>,
     #[serde(default)]
@@ -137,8 +138,8 @@ where
     Err(format!("\n  expected {expected}\n  found    {found}"))
 }
 
-fn raw(fixture: &Fixture) -> bindings::surety::action::types::Call {
-    let mut message = message(&fixture.payload.to_string());
+fn raw(fixture: &Fixture) -> types::Call {
+    let mut message = message(&Value::Object(fixture.payload.clone()).to_string());
     let Named { msg_id, msg_type, client_id, creation_date } = &fixture.message;
     for (member, named) in [
         (&mut message.msg_id, msg_id),
@@ -150,7 +151,7 @@ fn raw(fixture: &Fixture) -> bindings::surety::action::types::Call {
             member.clone_from(named);
         }
     }
-    bindings::surety::action::types::Call {
+    types::Call {
         message,
         state: fixture.state.clone(),
         seq: fixture.seq,

@@ -52,7 +52,7 @@
 //!
 //! An action has no clock, no randomness and no memory from one call to the
 //! next; [`Call::now_ms`] is the recorded time, the same when a step is
-//! re-executed.
+//! re-executed. The world outside is reached with the feature `http`.
 
 mod call;
 mod fixture;
@@ -63,6 +63,8 @@ mod place;
 #[cfg(feature = "validator")]
 mod validator;
 
+#[cfg(feature = "http")]
+pub mod http;
 pub mod log;
 pub mod testing;
 
@@ -124,6 +126,33 @@ pub mod validator_bindings {
             "surety:action/types@1.0.0": crate::bindings::surety::action::types,
             "surety:action/log@1.0.0": crate::bindings::surety::action::log,
         },
+    });
+}
+
+/// The parts of WASI that [`http`] is made of.
+#[cfg(all(feature = "http", target_family = "wasm"))]
+#[allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated; the only unsafe code of the SDK"
+)]
+mod http_bindings {
+    wit_bindgen::generate!({
+        path: [
+            "../../wit/wasi-0.2.12/io.wit",
+            "../../wit/wasi-0.2.12/clocks.wit",
+            "../../wit/wasi-0.2.12/http.wit",
+        ],
+        inline: "
+            package surety:sdk-http;
+            world http {
+                import wasi:http/outgoing-handler@0.2.12;
+            }
+        ",
+        world: "surety:sdk-http/http",
+        generate_all,
     });
 }
 

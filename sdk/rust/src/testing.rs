@@ -48,6 +48,36 @@ where
     })
 }
 
+/// What a test answers to requests.
+#[cfg(feature = "http")]
+type World =
+    Box<dyn FnMut(&crate::http::Request) -> Result<crate::http::Response, crate::http::Error>>;
+
+#[cfg(feature = "http")]
+thread_local! {
+    static WORLD: std::cell::RefCell<Option<World>> = const { std::cell::RefCell::new(None) };
+}
+
+/// Makes `answer` the world outside of actions that are called on this thread.
+#[cfg(feature = "http")]
+pub fn world(
+    answer: impl FnMut(&crate::http::Request) -> Result<crate::http::Response, crate::http::Error>
+    + 'static,
+) {
+    WORLD.set(Some(Box::new(answer)));
+}
+
+/// Asks the test's world; without one nothing answers.
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
+pub(crate) fn answer(
+    request: &crate::http::Request,
+) -> Result<crate::http::Response, crate::http::Error> {
+    WORLD.with_borrow_mut(|world| match world {
+        Some(world) => world(request),
+        None => Err(crate::http::Error::Unanswered("there is no world in this test".to_owned())),
+    })
+}
+
 pub(crate) fn message(payload: &str) -> types::Message {
     types::Message {
         msg_id: "test-message".to_owned(),

@@ -21,6 +21,7 @@ mod walk;
 
 use std::sync::Arc;
 
+use crate::effect::{Effect, Entry};
 use crate::ext::MsgExt;
 use crate::message::Message;
 use crate::receipt::Receipt;
@@ -109,6 +110,9 @@ pub struct Loaded {
     pub head: Head,
     /// Its chain so far, from revision 0.
     pub records: Vec<Sealed>,
+    /// What the attempt that is under way did outside, in its order. Empty unless
+    /// the attempt was begun before and did not come to its commit.
+    pub journal: Vec<Entry>,
 }
 
 /// What is to be done for a message.
@@ -165,6 +169,8 @@ pub struct Ran {
     pub fuel: u64,
     /// The engine and its version.
     pub engine: Arc<str>,
+    /// What it did outside, in its order.
+    pub effects: Vec<Effect>,
 }
 
 /// What follows a step.
@@ -198,6 +204,8 @@ pub struct Step {
     pub next: Next,
     /// The Msg_ID that it uses up, if it does.
     pub uses: Option<UsedId>,
+    /// Whether the revision that it ends has a journal, which is then done with.
+    pub journaled: bool,
 }
 
 impl Step {

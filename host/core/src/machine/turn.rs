@@ -53,6 +53,7 @@ impl Turn<'_> {
     #[must_use]
     pub fn step(&self, ran: &Ran, at: Time) -> Step {
         let mut walk = Walk::new(self.workflow, self.loaded, at);
+        walk.journaled = !ran.effects.is_empty();
         match ran.outcome.clone().and_then(|advance| self.accept(advance)) {
             Ok(accepted) => {
                 let mut record = self.record(&walk, ran, accepted.to);
@@ -143,6 +144,7 @@ impl Turn<'_> {
             input: input(self.loaded, now, settings),
             fuel: ran.fuel,
             engine: ran.engine.as_ref().to_owned(),
+            effects: ran.effects.clone(),
             ..walk.record(by)
         }
     }

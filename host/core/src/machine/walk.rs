@@ -19,6 +19,8 @@ pub(super) struct Walk<'w> {
     loaded: Loaded,
     expect: Seq,
     at: Time,
+    /// The revision that it starts from has a journal.
+    pub(super) journaled: bool,
 }
 
 /// What is said of a move beside where it leads.
@@ -38,8 +40,8 @@ impl<'w> Walk<'w> {
         records.extend_from_slice(&loaded.records);
         let Loaded { message, receipt, head, .. } = loaded;
         let (message, receipt) = (Arc::clone(message), Arc::clone(receipt));
-        let loaded = Loaded { message, receipt, head: head.clone(), records };
-        Self { workflow, expect: loaded.head.seq, loaded, at }
+        let loaded = Loaded { message, receipt, head: head.clone(), records, journal: Vec::new() };
+        Self { workflow, expect: loaded.head.seq, loaded, at, journaled: false }
     }
 
     pub(super) fn head(&self) -> &Head {
@@ -68,6 +70,7 @@ impl<'w> Walk<'w> {
             failure: by.failure,
             fuel: 0,
             engine: String::new(),
+            effects: Vec::new(),
             signal: Vec::new(),
             prev: head.link,
         }
@@ -198,7 +201,8 @@ impl<'w> Walk<'w> {
             Phase::Running | Phase::Waiting | Phase::Final => Next::Feed(head.due),
             Phase::Parked => Next::Rest,
         };
-        Step { loaded: self.loaded, expect: self.expect, next, uses: None }
+        let Self { loaded, expect, journaled, .. } = self;
+        Step { loaded, expect, next, uses: None, journaled }
     }
 
     /// The step, by somebody who holds no ticket. It is followed by one at once
@@ -310,6 +314,7 @@ pub fn admitted(message: Message, receipt: Receipt, workflow: &Workflow) -> (Loa
         failure: None,
         fuel: 0,
         engine: String::new(),
+        effects: Vec::new(),
         signal: Vec::new(),
         prev: content_hash,
     };
@@ -327,9 +332,9 @@ pub fn admitted(message: Message, receipt: Receipt, workflow: &Workflow) -> (Loa
         last_error: None,
         given: Vec::new(),
     };
-    let loaded =
-        Loaded { message: message.into(), receipt: receipt.into(), head, records: Vec::new() };
-    let mut walk = Walk { workflow, loaded, expect: 0, at };
+    let (message, receipt) = (message.into(), receipt.into());
+    let loaded = Loaded { message, receipt, head, records: Vec::new(), journal: Vec::new() };
+    let mut walk = Walk { workflow, loaded, expect: 0, at, journaled: false };
     walk.go(record, ext, None);
     let Step { loaded, next, .. } = walk.finish_unasked();
     (loaded, next)

@@ -11,6 +11,7 @@ use crate::capability::{
     AddressRange, Capabilities, HostName, HostPattern, HttpRule, Method, denied_as,
 };
 use crate::module::ManifestLimits;
+use crate::refusal::Finding;
 use crate::types::SecretName;
 
 /// Requests that a module may send.
@@ -50,6 +51,13 @@ pub struct Ungranted {
     pub pointer: String,
     /// What it is.
     pub detail: String,
+}
+
+impl From<Ungranted> for Finding {
+    fn from(ungranted: Ungranted) -> Self {
+        let Ungranted { pointer, detail } = ungranted;
+        Self { pointer, detail }
+    }
 }
 
 /// Why a request may not be sent.

@@ -304,6 +304,12 @@ enum Wanted {
 }
 
 impl ModuleSpec {
+    /// The module with this content.
+    #[must_use]
+    pub fn exactly(name: ModuleName, digest: Digest) -> Self {
+        Self { name, wanted: Wanted::Digest(digest) }
+    }
+
     /// Whether a deployed module is one of those wanted.
     #[must_use]
     pub fn admits(&self, name: &ModuleName, version: &Version, digest: Digest) -> bool {

@@ -6,6 +6,14 @@ use wit_parser::Resolve;
 
 const WIT: &str = include_str!("../../../../wit/action-1.0.0/action.wit");
 
+/// What an action may have of WASI.
+const WASI: [(&str, &str); 4] = [
+    ("io.wit", include_str!("../../../../wit/wasi-0.2.12/io.wit")),
+    ("clocks.wit", include_str!("../../../../wit/wasi-0.2.12/clocks.wit")),
+    ("random.wit", include_str!("../../../../wit/wasi-0.2.12/random.wit")),
+    ("http.wit", include_str!("../../../../wit/wasi-0.2.12/http.wit")),
+];
+
 /// The body of an action that answers `done` with the patch `{}`.
 pub const DONE: &str = "(i32.const 1024)";
 
@@ -41,7 +49,12 @@ pub fn encode(core: &str, wit: Option<&str>) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let package = resolve.push_str("action.wit", WIT).unwrap();
     let (package, world) = match wit {
-        Some(wit) => (resolve.push_str("test.wit", wit).unwrap(), "test"),
+        Some(wit) => {
+            for (name, text) in WASI {
+                resolve.push_str(name, text).unwrap();
+            }
+            (resolve.push_str("test.wit", wit).unwrap(), "test")
+        }
         None => (package, "action"),
     };
     let world = resolve.select_world(&[package], Some(world)).unwrap();

@@ -11,6 +11,7 @@ use std::io::Write;
 use std::sync::{Arc, Once};
 
 use surety_core::crypto::Signature;
+use surety_core::effect::Closed;
 use surety_core::machine::{Advance, Call, Ran};
 use surety_core::message::Message;
 use surety_core::module::Module;
@@ -51,7 +52,7 @@ impl Bench {
 
     /// The same, with settings.
     pub fn deploy_with(&self, component: &[u8], settings: &str) -> Result<Arc<Module>, Refusal> {
-        let Inspected { manifest, digest } = self.sandbox.inspect(component)?;
+        let Inspected { manifest, digest, .. } = self.sandbox.inspect(component)?;
         let deployment = Deployment {
             name: manifest.name,
             version: manifest.version,
@@ -70,7 +71,7 @@ impl Bench {
     /// Runs an action with this core module.
     pub async fn run_core(&self, core: &str) -> Ran {
         let module = self.deploy(&action(core));
-        self.sandbox.run(&module, call()).await.unwrap()
+        self.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap()
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use surety_core::bundle::Bundle;
+use surety_core::effect::Entry;
 use surety_core::machine::{Head, Loaded, Next, Step};
 use surety_core::message::Message;
 use surety_core::ports::{
@@ -136,6 +137,9 @@ impl Guarantee for Embedded {
                 use_up(db, used, BY_SIGNAL)?;
             }
             append(db, mid, step.records())?;
+            if step.journaled {
+                forget(db, mid)?;
+            }
             let fed = follow(db, &queue, mid, &step.loaded.head, step.next)?;
             show(db, &projection)?;
             Ok(Committed::Done(fed))
@@ -150,6 +154,31 @@ impl Guarantee for Embedded {
             Committed::Refused(refused) => Err(refused.into()),
             Committed::Conflict => Err(CommitError::Conflict(expect)),
         }
+    }
+
+    async fn journal(
+        &self,
+        msg_id: MsgId,
+        seq: Seq,
+        n: usize,
+        entry: Entry,
+    ) -> Result<(), CommitError> {
+        let (entry, n) = (entry.encode(), n as u64);
+        let job = move |db: &Connection| {
+            let sql = "SELECT mid, (SELECT count(*) FROM journal AS j WHERE j.mid = head.mid AND j.seq = head.seq)
+                FROM head JOIN ids USING (mid) WHERE msg_id = ? AND seq = ?";
+            let place = params![msg_id.as_bytes(), integer(seq)];
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, number(row.get(1)?)));
+            let found = db.prepare_cached(sql)?.query_row(place, read).optional()?;
+            let Some((mid, _)) = found.filter(|(_, entries)| *entries == n) else {
+                return Ok(false);
+            };
+            let values = params![mid, integer(seq), integer(n), entry];
+            execute(db, "INSERT INTO journal VALUES (?, ?, ?, ?)", values)?;
+            Ok(true)
+        };
+        let kept = self.committer.write(job, |_| {}).await?;
+        if kept { Ok(()) } else { Err(CommitError::Conflict(seq)) }
     }
 
     async fn retire(
@@ -169,6 +198,7 @@ impl Guarantee for Embedded {
             execute(db, "INSERT INTO archive VALUES (?, ?)", params![mid, bundle])?;
             execute(db, "DELETE FROM body WHERE mid = ?", params![mid])?;
             execute(db, "DELETE FROM record WHERE mid = ?", params![mid])?;
+            forget(db, mid)?;
             unfeed(db, mid)?;
             Ok(true)
         };
@@ -231,6 +261,10 @@ fn follow(
         Next::Feed(at) => feed(db, queue, mid, head.seq, due(head, at)).map(Some),
         Next::Rest => unfeed(db, mid).map(|()| None),
     }
+}
+
+fn forget(db: &Connection, mid: i64) -> rusqlite::Result<()> {
+    execute(db, "DELETE FROM journal WHERE mid = ?", params![mid]).map(|_| ())
 }
 
 fn unfeed(db: &Connection, mid: i64) -> rusqlite::Result<()> {
@@ -320,7 +354,13 @@ fn check(db: &Connection, loaded: &Loaded) -> rusqlite::Result<Result<i64, Admit
 
 /// A message as the rows have it.
 enum Parts {
-    Open { message: Vec<u8>, receipt: Vec<u8>, head: Vec<u8>, records: Vec<(i64, Vec<u8>)> },
+    Open {
+        message: Vec<u8>,
+        receipt: Vec<u8>,
+        head: Vec<u8>,
+        records: Vec<(i64, Vec<u8>)>,
+        journal: Vec<Vec<u8>>,
+    },
     Archived,
 }
 
@@ -339,12 +379,16 @@ fn read_parts(db: &Connection, msg_id: MsgId) -> rusqlite::Result<Option<Parts>>
     let mut records =
         db.prepare_cached("SELECT seq, record FROM record WHERE mid = ? ORDER BY seq")?;
     let records = records.query_map([mid], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(Some(Parts::Open { message, receipt, head, records: records.collect::<Result<_, _>>()? }))
+    let records = records.collect::<Result<_, _>>()?;
+    let sql = "SELECT entry FROM journal JOIN head USING (mid, seq) WHERE mid = ? ORDER BY n";
+    let mut journal = db.prepare_cached(sql)?;
+    let journal = journal.query_map([mid], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(Some(Parts::Open { message, receipt, head, records, journal }))
 }
 
 impl Parts {
     fn read(self) -> Result<Found, Fault> {
-        let Self::Open { message, receipt, head, records } = self else {
+        let Self::Open { message, receipt, head, records, journal } = self else {
             return Ok(Found::Archived);
         };
         let sealed = |(seq, bytes): (i64, Vec<u8>)| Sealed::from_bytes(number(seq), bytes.into());
@@ -353,6 +397,7 @@ impl Parts {
             receipt: Receipt::decode(&receipt)?.into(),
             head: Head::decode(&head)?,
             records: records.into_iter().map(sealed).collect(),
+            journal: journal.iter().map(|e| Entry::decode(e)).collect::<Result<_, _>>()?,
         })))
     }
 }

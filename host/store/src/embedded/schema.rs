@@ -4,15 +4,17 @@
 use rusqlite::Connection;
 
 /// The version of the tables, kept in SQLite's `user_version`.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// Pages of the write-ahead log after which it is folded into the file: 16 MiB.
 /// Folding holds up the committer, and a page that was written often in between
 /// is folded once; so more seldom than SQLite's own 1,000.
 const WAL_PAGES: i64 = 4096;
 
-/// Memory for pages, in KiB.
-const CACHE_KIB: i64 = 64 << 10;
+/// Memory for pages, in KiB: more than the ends of all tables and what one batch
+/// changes. Not more than that, because SQLite looks through all pages at hand after
+/// each commit that split one.
+const CACHE_KIB: i64 = 8 << 10;
 
 const TABLES: &str = "
 -- used: 0 issued, 1 by a message (open or archived), 2 by a signal.
@@ -26,6 +28,10 @@ CREATE TABLE IF NOT EXISTS head (mid INTEGER PRIMARY KEY, seq INTEGER NOT NULL, 
 CREATE TABLE IF NOT EXISTS record (
     mid INTEGER NOT NULL, seq INTEGER NOT NULL, record BLOB NOT NULL,
     PRIMARY KEY (mid, seq)) WITHOUT ROWID;
+-- What an attempt did outside, until it is committed.
+CREATE TABLE IF NOT EXISTS journal (
+    mid INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, entry BLOB NOT NULL,
+    PRIMARY KEY (mid, seq, n)) WITHOUT ROWID;
 -- later: rests here until it is due soon; all others are in the hands of the process.
 CREATE TABLE IF NOT EXISTS ticket (
     mid INTEGER PRIMARY KEY, seq INTEGER NOT NULL, at INTEGER NOT NULL, later INTEGER NOT NULL);

@@ -39,7 +39,6 @@ use axum::routing::get;
 use futures_util::FutureExt as _;
 use surety_core::intake::Intake;
 use surety_core::operator::Operator;
-use surety_core::policy::Policy;
 use surety_core::ports::{Archive, Clients, Guarantee};
 use surety_core::refusal::Code;
 use surety_core::workflows::Workflows;
@@ -78,8 +77,6 @@ pub struct App {
     pub workflows: Arc<Workflows>,
     /// Deployed modules.
     pub sandbox: Arc<Sandbox>,
-    /// What they may have beyond `log`.
-    pub policy: Arc<Policy>,
     /// What modules wrote lately.
     pub guest_logs: Arc<GuestLogs>,
     /// Room for who follows it.

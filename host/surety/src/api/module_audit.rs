@@ -47,7 +47,7 @@ pub(super) async fn get(
     let clients = app.clients.list().await?;
     // A large one takes a while, and nobody else should wait for it.
     let audited = tokio::task::spawn_blocking(move || {
-        let mut view = audit(&component, &app.config.sandbox, &app.policy, None);
+        let mut view = audit(&component, &app.config.sandbox, app.sandbox.policy(), None);
         view.reach = Some(reach(&module, &deployed, &app.workflows.all(), &clients));
         view
     });

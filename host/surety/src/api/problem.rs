@@ -169,6 +169,7 @@ fn row(code: Code) -> (StatusCode, &'static str) {
         Code::WorkflowVersionUsed => (S::CONFLICT, "Workflow version used"),
         Code::ModuleInvalid => (S::UNPROCESSABLE_ENTITY, "Module not valid"),
         Code::ModuleImport => (S::UNPROCESSABLE_ENTITY, "Import not allowed"),
+        Code::ModuleNotGranted => (S::FORBIDDEN, "Module not granted what it asks for"),
         Code::ModuleVersionUsed => (S::CONFLICT, "Module version used"),
         Code::ModuleUnknown => (S::UNPROCESSABLE_ENTITY, "Module not deployed"),
         Code::ModuleUnfit => (S::UNPROCESSABLE_ENTITY, "Module breaks workflows"),

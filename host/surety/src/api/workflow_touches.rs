@@ -45,5 +45,5 @@ pub(super) async fn get(
         let module = app.sandbox.resolve(spec)?;
         Some(Known { manifest: Arc::clone(&module.manifest), digest: module.digest })
     };
-    Ok(Answer(touches(&workflow, &find, &app.policy, &clients)))
+    Ok(Answer(touches(&workflow, &find, app.sandbox.policy(), &clients)))
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 use surety_core::intake::IntakeLimits;
+use surety_egress::EgressConfig;
 use surety_sandbox::Limits;
 
 use crate::tokens::TokenEntry;
@@ -37,6 +38,8 @@ pub struct Config {
     pub sandbox: Limits,
     /// What modules may have beyond `log`.
     pub policy: PolicyFiles,
+    /// Requests of modules.
+    pub egress: EgressConfig,
     /// What is told.
     pub log: Log,
 }
@@ -53,13 +56,15 @@ impl Default for Config {
             controller: Controller::default(),
             sandbox: Limits::default(),
             policy: PolicyFiles::default(),
+            egress: EgressConfig::default(),
             log: Log::default(),
         }
     }
 }
 
 /// Keys at which zero means something; the sandbox checks its own.
-const ZERO_ALLOWED: [&str; 2] = ["controller.threads", "controller.shutdown_grace_ms"];
+const ZERO_ALLOWED: [&str; 3] =
+    ["controller.threads", "controller.shutdown_grace_ms", "egress.redirects_max"];
 
 impl Config {
     /// Reads a file, or the defaults when there is none.
@@ -72,7 +77,13 @@ impl Config {
             .with_context(|| format!("the configuration {} cannot be read", file.display()))?;
         let mut config = Self::parse(&text)
             .with_context(|| format!("the configuration {} is not valid", file.display()))?;
-        config.policy.seen_from(file.parent().unwrap_or(Path::new("")));
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let PolicyFiles { file, secrets_file } = &mut config.policy;
+        for path in [file, secrets_file, &mut config.egress.ca_file] {
+            if !path.as_os_str().is_empty() {
+                *path = folder.join(&*path);
+            }
+        }
         Ok(config)
     }
 

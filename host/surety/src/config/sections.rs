@@ -1,6 +1,6 @@
 //! The sections of the configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -107,17 +107,6 @@ pub struct PolicyFiles {
     pub file: PathBuf,
     /// The secrets that it grants; empty for none.
     pub secrets_file: PathBuf,
-}
-
-impl PolicyFiles {
-    /// Takes paths as seen from the configuration's folder.
-    pub(super) fn seen_from(&mut self, folder: &Path) {
-        for path in [&mut self.file, &mut self.secrets_file] {
-            if !path.as_os_str().is_empty() {
-                *path = folder.join(&*path);
-            }
-        }
-    }
 }
 
 /// `[log]`

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use surety_core::module::Module;
 use surety_core::ports::{Catalog, Clock, DeployError, Deployment, Fault, Guarantee};
-use surety_core::refusal::{Code, Refusal};
+use surety_core::refusal::{Code, Finding, Refusal};
 use surety_core::types::Digest;
 use surety_core::workflow::Workflow;
 use surety_core::workflows::Workflows;
@@ -85,6 +85,14 @@ impl Deployer {
             let prepared = self.prepare(deployment, component).await?;
             let prepared =
                 prepared.with_context(|| format!("the deployed module {name} is refused"))?;
+            for ungranted in prepared.module().ungranted() {
+                tracing::warn!(
+                    module = name,
+                    pointer = ungranted.pointer,
+                    detail = ungranted.detail,
+                    "a deployed module lacks what it asks for"
+                );
+            }
             self.sandbox.install(prepared);
         }
         for text in self.catalog.workflows().await? {
@@ -139,6 +147,7 @@ impl Deployer {
         let prepared = self.prepare(deployment.clone(), component.clone()).await??;
         let (sandbox, workflows) = (Arc::clone(&self.sandbox), Arc::clone(&self.workflows));
         let module = Arc::clone(prepared.module());
+        granted(&module)?;
         aside(move || check::fits(&sandbox, &workflows, &module)).await??;
         let kept = self.catalog.put_module(deployment.clone(), component).await;
         kept.map_err(|e| match e {
@@ -216,6 +225,16 @@ async fn finish<T: Send + 'static>(
 ) -> Result<T, NotDeployed> {
     let ended_early = |e| Fault::Unavailable(format!("the deployment ended early: {e}"));
     tokio::spawn(work).await.map_err(ended_early)?
+}
+
+/// A module that lacks what it asks for would fail message by message.
+fn granted(module: &Module) -> Result<(), Refusal> {
+    let errors: Vec<_> = module.ungranted().into_iter().map(Finding::from).collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let detail = "the policy does not grant what the module asks for; whoever keeps the host's policy file can add a `[[grant]]`";
+    Err(Refusal { errors, ..Refusal::new(Code::ModuleNotGranted, detail) })
 }
 
 fn version_used(name: &str, digest: Digest) -> Refusal {

@@ -143,12 +143,13 @@ impl Host {
         let key = Arc::new(folder.host_key()?);
         let tokens = Tokens::new(folder.tokens()?.into_iter().chain(config.tokens.clone()));
         let workflows = Arc::new(Workflows::default());
-        let policy = Arc::new(policy::read(&config.policy.file)?);
+        let (policy, egress) = policy::load(&config)?;
         let (limits, compiled) = (config.sandbox, folder.compiled());
         let sandbox = tokio::task::spawn_blocking(move || Sandbox::new(limits, &compiled));
         let sandbox = sandbox.await?.context("the sandbox cannot start")?;
         let guest_logs = GuestLogs::new(Arc::clone(&clock));
-        let sandbox = Arc::new(sandbox.log_to(Arc::clone(&guest_logs) as _));
+        let sandbox = sandbox.log_to(Arc::clone(&guest_logs) as _);
+        let sandbox = Arc::new(sandbox.under(policy));
         let deployer = Deployer::new(
             Arc::clone(&stores.catalog),
             Arc::clone(&stores.guarantee),
@@ -167,6 +168,7 @@ impl Host {
             reference: Arc::clone(&watched) as _,
             archive: Arc::clone(&stores.archive),
             actions: Arc::clone(&sandbox) as _,
+            egress: Arc::new(egress),
             clock: Arc::clone(&clock),
             key: Arc::clone(&key),
         };
@@ -200,7 +202,6 @@ impl Host {
             catalog: Arc::clone(&stores.catalog),
             workflows,
             sandbox,
-            policy,
             guest_logs,
             log_followers: Semaphore::new(api::logs::FOLLOWERS_MAX),
             tokens,

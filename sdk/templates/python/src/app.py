@@ -11,12 +11,17 @@ class Payload:
 
 
 @dataclass
+class Ext:
+    """What earlier actions wrote, as far as this one reads it: nothing."""
+
+
+@dataclass
 class Settings:
     limit: str
 
 
-class WitWorld(Action[Payload, dict, Settings]):
-    def decide(self, call: Call[Payload, dict, Settings]) -> Advance:
+class WitWorld(Action[Payload, Ext, Settings]):
+    def decide(self, call: Call[Payload, Ext, Settings]) -> Advance:
         amount, limit = call.message.payload.amount, call.settings.limit
         if not (amount.isascii() and amount.isdigit()):
             raise Permanent(f"the amount {amount!r} is no number")

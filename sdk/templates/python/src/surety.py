@@ -97,13 +97,14 @@ def read(part: str, value: Any, wanted: Any) -> Any:
         return value
     if not isinstance(value, dict):
         raise Permanent(f"failed to read {part}: it is no object")
-    known = {field.name: field for field in fields(wanted)}
-    taken = {}
-    for name, field in known.items():
-        if name in value:
-            taken[name] = read(f"{part}.{name}", value[name], field.type)
+    taken = {
+        field.name: read(f"{part}.{field.name}", value[field.name], field.type)
+        for field in fields(wanted)
+        if field.name in value
+    }
+    make: Any = wanted
     try:
-        return wanted(**taken)
+        return make(**taken)
     except TypeError as error:
         raise Permanent(f"failed to read {part}: {error}") from error
 
@@ -129,10 +130,13 @@ class Action(wit_world.WitWorld, Protocol[Payload, Ext, Settings]):
             raise Err(types.Failure_Permanent(reason)) from error
 
     def _typed(self, call: types.Call) -> Call[Payload, Ext, Settings]:
-        payload, ext, settings = get_args(type(self).__orig_bases__[0])
+        # What stands in the brackets of the action's base.
+        payload, ext, settings = get_args(getattr(type(self), "__orig_bases__")[0])
         text = json.loads(call.message.text)
         raw = vars(call) | {
-            "message": Message(**vars(call.message), payload=read("payload", text["payload"], payload)),
+            "message": Message(
+                **vars(call.message), payload=read("payload", text["payload"], payload)
+            ),
             "ext": read("ext", json.loads(call.ext), ext),
             "settings": read("settings", json.loads(call.settings), settings),
         }

@@ -17,6 +17,7 @@ use crate::api::App;
 use crate::api::auth::Audit;
 use crate::api::extract::Path;
 use crate::api::problem::Problem;
+use crate::watch::Until;
 
 /// How long a final message may take to be archived. It goes before all other
 /// work, so what is beyond this is a store that does not answer.
@@ -58,7 +59,7 @@ pub(in crate::api) async fn bundle(
 /// and whoever was just told that it is final need not ask twice.
 async fn wait_for_archive(app: &App, id: MsgId) -> Result<(), Problem> {
     let busy = || Problem::busy("as many wait as may");
-    let mut waiter = app.watched.wait_for(id).ok_or_else(busy)?;
+    let mut waiter = app.watched.wait_for(id, Until::Rest).ok_or_else(busy)?;
     let end = Instant::now() + ARCHIVE_WAIT;
     loop {
         // Looked at before the message, so that the last look is a late one.

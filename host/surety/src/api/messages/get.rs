@@ -17,6 +17,7 @@ use crate::api::App;
 use crate::api::auth::Read;
 use crate::api::extract::{Path, Query};
 use crate::api::problem::Problem;
+use crate::watch::Until;
 
 /// The longest long poll in seconds: less than what proxies and clients bear by
 /// default.
@@ -74,7 +75,8 @@ async fn moved(
 ) -> Result<Projection, Problem> {
     let busy = || Problem::busy("as many wait as may");
     // The place before the reading, so that no change falls in between.
-    let mut waiter = app.watched.wait_for(id).ok_or_else(busy)?;
+    let until = if seq.is_some() { Until::Moved } else { Until::Rest };
+    let mut waiter = app.watched.wait_for(id, until).ok_or_else(busy)?;
     let end = Instant::now() + wait;
     let mut shown = current(app, id).await?;
     loop {

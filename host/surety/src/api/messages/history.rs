@@ -6,6 +6,7 @@ use axum::Json as Answer;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use surety_core::effect::Effect;
 use surety_core::ports::{Fault, Found};
 use surety_core::record::Sealed;
 use surety_core::types::{Digest, MsgId, MsgState, Seq, Time};
@@ -62,6 +63,9 @@ pub struct RecordView {
     pub note: Option<String>,
     /// How the attempt failed, if it did.
     pub error: Option<String>,
+    /// What the action did outside, in its order; whole in the bundle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<EffectView>,
     /// Fuel that the action used.
     pub fuel: u64,
     /// The engine that ran it.
@@ -102,11 +106,42 @@ impl RecordView {
                 .transpose()?,
             note: some(record.note),
             error: record.failure.map(|failure| failure.to_string()),
+            effects: record.effects.iter().map(EffectView::of).collect(),
             fuel: record.fuel,
             engine: some(record.engine),
             hash: sealed.hash,
             prev: record.prev,
         })
+    }
+}
+
+/// A request of an action, and what became of it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Effect)]
+pub struct EffectView {
+    /// Its method.
+    pub method: String,
+    /// Its URL without the query, which may be private.
+    pub url: String,
+    /// The secrets that it named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// The response's status, where there was one.
+    pub status: Option<u16>,
+    /// How it came to nothing, where it did.
+    pub error: Option<String>,
+}
+
+impl EffectView {
+    fn of(effect: &Effect) -> Self {
+        let Effect { request, outcome } = effect;
+        Self {
+            method: request.method.as_str().to_owned(),
+            url: request.place(),
+            secrets: request.secrets().iter().map(ToString::to_string).collect(),
+            status: outcome.as_ref().ok().map(|response| response.status),
+            error: outcome.as_ref().err().map(ToString::to_string),
+        }
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn report(
     settings: Option<Map<String, Value>>,
     limits: &Limits,
 ) -> Result<Report, Failed> {
-    let Inspected { manifest, digest } = inspect(component, limits).map_err(Failed::refused)?;
+    let Inspected { manifest, digest, .. } = inspect(component, limits).map_err(Failed::refused)?;
     check_schemas(&manifest).map_err(Failed::refused)?;
     let Manifest { name, version, world, returns, limits: lowered, .. } = manifest.clone();
     if let Some(settings) = settings {

@@ -86,7 +86,7 @@ pub(super) fn given(
         return Ok(None);
     }
     let read = |file: &PathBuf| {
-        let Inspected { manifest, digest } =
+        let Inspected { manifest, digest, .. } =
             inspect(&input::bytes(file)?, &Limits::default()).map_err(Failed::refused)?;
         Ok((Arc::new(manifest), digest))
     };
