@@ -62,7 +62,7 @@ patterns! {
     HugeMemory = "huge_memory", Look, "starts with more memory than toolchains do";
     HugeTable = "huge_table", Look, "starts with larger tables than toolchains do";
     LargeSection = "large_section", Look, "data that no host reads travels with the module, under its digest";
-    Ungranted = "ungranted", Look, "the policy gives nothing of it: the module fails where it needs it, and a host may refuse it";
+    Ungranted = "ungranted", Look, "the policy gives nothing of it: a push is refused, and a deployed module fails where it needs it";
     Uncalled = "uncalled_import", Note, "imported and not called: it asks for more than it uses";
     AsksUnused = "asked_not_imported", Look, "the manifest asks for requests, and there is no import to send them by";
     MoreExports = "more_exports", Note, "exported beside the world's own function; no host calls it. JavaScript and Python have one";
