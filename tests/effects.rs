@@ -9,15 +9,16 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use surety_core::bundle::Bundle;
 use surety_core::effect::{Effect, Entry, Request, Response};
-use surety_core::machine::Loaded;
-use surety_core::ports::{Actions as _, CommitError, Found};
-use surety_core::record::{FailureKind, Record};
+use surety_core::machine::{self, Loaded, Order};
+use surety_core::ports::{Actions as _, Clock as _, CommitError, Found};
+use surety_core::record::{Cause, FailureKind, Record};
 use surety_core::types::{Digest, MsgId};
+use surety_core::workflow::Workflow;
 use surety_tests::backend::Backend;
 use surety_tests::clock::VirtualClock;
 use surety_tests::fuse::{Fuse, fused};
 use surety_tests::rig::{Rig, envelope};
-use surety_tests::scripted::Scripted;
+use surety_tests::scripted::{Scripted, workflow};
 
 async fn rig(backend: &Backend, clock: &Arc<VirtualClock>, actions: &Arc<Scripted>) -> Rig {
     let rig = Rig::new(backend.open(clock.clone()), clock, actions);
@@ -165,6 +166,34 @@ async fn an_attempt_goes_on_with_the_module_it_began_with_or_is_over() {
     assert!(failure.detail.contains(&Digest([7; 32]).to_string()), "{failure}");
     assert_eq!(said(&records[1].effects), ["recorded"]);
     assert_eq!((records[2].attempt, said(&records[2].effects).len()), (2, 2));
+}
+
+#[tokio::test]
+async fn who_moves_a_message_takes_an_unfinished_attempts_effects_along() {
+    for backend in Backend::all() {
+        let (clock, actions) = (Arc::<VirtualClock>::default(), Arc::<Scripted>::default());
+        let rig = rig(&backend, &clock, &actions).await;
+        let id = rig.submit(json!({"first": "pays"})).await;
+        let guarantee = Arc::clone(&rig.stores.guarantee);
+        let debit = entry(&actions, "/debit", "recorded");
+        guarantee.journal(id, 0, 0, debit.clone()).await.unwrap();
+        let mut file: Value = serde_json::from_str(&workflow(1)).unwrap();
+        file["states"]["begin"]["cancel"] = json!("refused");
+        let workflow = Workflow::parse(&file.to_string()).unwrap();
+        let order = Order { by: "ops", reason: "stop", at: clock.now() };
+        let step = machine::cancel(&workflow, &load(&rig, id).await, order).unwrap();
+        guarantee.commit(step).await.unwrap();
+        // The call that is still under way finds out before its guest sees more.
+        let late = guarantee.journal(id, 0, 1, debit.clone()).await;
+        assert_eq!(late, Err(CommitError::Conflict(0)));
+        rig.run().await;
+        let records = records(&rig, id).await;
+        assert_eq!(records[1].cause, Cause::Cancel);
+        assert_eq!(records[1].effects, [debit.effect], "{}", backend.name());
+        let gone = guarantee.journal(id, 1, 0, entry(&actions, "/x", "y")).await;
+        assert_eq!(gone, Err(CommitError::Conflict(1)));
+        rig.stores.close().await;
+    }
 }
 
 #[tokio::test]

@@ -150,7 +150,10 @@ impl Stage {
         private(&file("policy.toml"), &policy);
         private(&file("secrets.toml"), &format!("treasury-api = '{SECRET}'"));
         let config = file("surety.toml");
-        private(&config, "[policy]\nfile = 'policy.toml'\nsecrets_file = 'secrets.toml'");
+        private(
+            &config,
+            "[controller]\nthreads = 1\n[policy]\nfile = 'policy.toml'\nsecrets_file = 'secrets.toml'",
+        );
         let host = Self::serve(&folder, &config);
         let stage = Self { folder, treasury, config, host };
         stage.push("1.0.0").unwrap();
@@ -272,6 +275,19 @@ fn i4_a_host_killed_between_effect_and_commit_sends_nothing_twice() {
     assert_eq!((records.len(), records[1].attempt, records[1].effects.len()), (2, 1, 2));
     let version = records[1].module.as_ref().unwrap().version.to_string();
     assert_eq!(version, "1.0.0", "the attempt goes on with the module that it began with");
+}
+
+#[test]
+fn i8_an_action_that_waits_holds_up_nobody() {
+    let stage = Stage::new();
+    // One thread runs actions, and the first waits for as long as the test likes.
+    let (first, one) = (stage.submit(), stage.treasury.next());
+    let (second, two) = (stage.submit(), stage.treasury.next());
+    for (id, order) in [(second, two), (first, one)] {
+        order.answer("201 Created", r#"{"id": "p-1"}"#);
+        stage.treasury.next().answer("200 OK", r#"{"settled": true}"#);
+        assert_eq!(stage.host.end_of(&id)["msg_state"], "paid");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use surety_core::scheme::Scheme;
 use surety_core::types::{Address, Digest, Seq, Time};
 use surety_egress::{EgressConfig, Gate, Secrets, SystemResolver};
 use surety_sandbox::{Inspected, Limits, Sandbox};
+use surety_tests::host::compiling;
 use tempfile::TempDir;
 
 #[allow(dead_code, unreachable_pub, reason = "shared with the sandbox's own tests")]
@@ -194,7 +195,8 @@ fn bench(port: u16, body: &str, policy: Policy, limits: Limits) -> Bench {
     });
     let component = with_manifest(encode(&module, Some(WORLD)), &manifest.to_string());
     let folder = TempDir::new().unwrap();
-    let sandbox = Sandbox::new(limits, &folder.path().join("compiled")).unwrap().under(policy);
+    let compiling = compiling(&folder.path().join("compiled"));
+    let sandbox = Sandbox::new(limits, compiling).unwrap().under(policy);
     let Inspected { manifest, digest, .. } = sandbox.inspect(&component).unwrap();
     let deployment = Deployment {
         name: manifest.name,
@@ -351,6 +353,32 @@ async fn requests_and_bytes_are_limited() {
     let failure = ran.outcome.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Trap);
     assert!(failure.detail.contains("waits for a response"), "{failure}");
+}
+
+/// Takes its time, and notes how much it was given.
+#[derive(Default)]
+struct Slow(Mutex<Vec<u64>>);
+
+#[async_trait]
+impl Outside for Slow {
+    async fn exchange(&self, _: Request, budget: Budget) -> Result<Outcome, Stopped> {
+        self.0.lock().unwrap().push(budget.ms_max);
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        Ok(Ok(Response { status: 200, headers: Vec::new(), body: Vec::new() }))
+    }
+}
+
+#[tokio::test]
+async fn waiting_is_not_the_guests_own_time_and_is_counted_apart() {
+    let limits = Limits { wall_ms_max: 100, http_ms_max: 400, ..limits() };
+    let send = "(drop (call $send (i32.const 1) (i32.const 2220) (i32.const 30)))";
+    let bench = bench(1, &format!("{send} {send} {send} {DONE}"), policy(1), limits);
+    let slow = Arc::new(Slow::default());
+    let ran = bench.sandbox.run(&bench.module, call(0), Arc::clone(&slow) as _).await.unwrap();
+    assert_eq!(ran.outcome.unwrap().state, "done", "900 ms are above wall_ms_max");
+    let left = slow.0.lock().unwrap().clone();
+    assert_eq!((left[0], left[2]), (400, 1));
+    assert!((1..=100).contains(&left[1]), "{left:?}");
 }
 
 #[tokio::test]

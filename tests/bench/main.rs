@@ -8,12 +8,17 @@
 mod ceiling;
 mod engine;
 mod guest;
+mod hostile;
 mod http;
 mod machine;
 mod open;
 mod pipeline;
 mod shapes;
 mod stages;
+
+#[allow(dead_code, unreachable_pub, reason = "shared with the sandbox's own tests")]
+#[path = "../../host/sandbox/tests/support/component.rs"]
+mod component;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -29,12 +34,13 @@ const OPEN: usize = 100_000;
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "usage: bench FILE | --open FOLDER | --load | --calls | --shapes";
+    let usage = "usage: bench FILE | --open FOLDER | --load | --hostile | --calls | --shapes";
     let first = arguments.next().context(usage)?;
     match first.as_str() {
         "--open" => return open::measure(arguments.next().context("no folder")?.as_ref()).await,
         // Parts, for a profiler.
         "--load" => return pipeline(&[(64, 12_000)]).await.map(drop),
+        "--hostile" => return hostile::measure().await.map(drop),
         "--calls" => return stages::measure().await.map(drop),
         "--shapes" => return shapes::run_all().await,
         _ => {}
@@ -49,12 +55,14 @@ async fn main() -> Result<()> {
     let alone = engine::drain(TempDir::new()?.path(), 4_000, 256).await;
     println!("engine and store alone, 256 in flight: {alone:.0} transitions/s");
     let pipeline = json!({"loads": pipeline, "engine_alone_transitions_per_second": alone});
+    let hostile = hostile::measure().await?;
     let shapes = shapes::measure()?;
     let open = open::prepare_and_measure(OPEN).await?;
     println!("\n{OPEN} open messages: {open}");
     let stages: Vec<Value> = stages.iter().map(|(n, us)| json!({"stage": n, "us": us})).collect();
     let all = json!({
-        "stages": stages, "guest_calls": calls, "pipeline": pipeline, "shapes": shapes, "open": open,
+        "stages": stages, "guest_calls": calls, "pipeline": pipeline, "hostile": hostile,
+        "shapes": shapes, "open": open,
     });
     std::fs::write(&first, serde_json::to_string_pretty(&all)?)?;
     println!("\nwritten to {first}");

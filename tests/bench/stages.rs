@@ -19,7 +19,7 @@ use surety_core::workflow::Workflow;
 use surety_sandbox::{Limits, Sandbox};
 use surety_store::Memory;
 use surety_tests::clock::VirtualClock;
-use surety_tests::host::{MODULES, guests, repository, sign, withdrawal};
+use surety_tests::host::{MODULES, compiling, guests, repository, sign, withdrawal};
 use surety_tests::rig::{HOST_KEY, Rig, client_key};
 use tempfile::TempDir;
 
@@ -113,7 +113,7 @@ async fn admitted(workflow: &Workflow, stages: &mut Stages) -> Result<Loaded> {
 }
 
 fn sandbox(folder: &std::path::Path) -> Result<Sandbox> {
-    let sandbox = Sandbox::new(Limits::default(), folder)?;
+    let sandbox = Sandbox::new(Limits::default(), compiling(folder))?;
     for module in MODULES {
         let component = std::fs::read(guests().join(format!("{module}.wasm")))?;
         let settings = repository(&format!("actions/{module}/settings.demo.json"));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use surety_core::bundle::Bundle;
 use surety_core::crypto::PrivateKey;
+use surety_sandbox::{CompileLimits, Compiling};
 
 use crate::rig::{CLIENT_KEY, client_key};
 
@@ -282,6 +283,17 @@ impl Drop for Host {
         // A test that failed must not leave a server behind.
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+/// How the real binary compiles components for a sandbox that is a test's own.
+#[must_use]
+pub fn compiling(folder: &Path) -> Compiling {
+    Compiling {
+        command: vec![binary().into(), "compile-module".into()],
+        limits: CompileLimits::default(),
+        folder: folder.to_owned(),
+        secret: [0; 32],
     }
 }
 

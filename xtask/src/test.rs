@@ -12,9 +12,6 @@ use crate::host;
 use crate::paths::{cargo, root, run as run_command, target_dir};
 use crate::toolchains;
 
-/// What an action may leave out is tested too.
-const SDK_FEATURES: [&str; 2] = ["--features", "surety-sdk/http"];
-
 /// Runs all checks and suites, the cheap ones first.
 pub(crate) fn run() -> Result<()> {
     let actions = root().join("actions");
@@ -57,9 +54,7 @@ fn interop() -> Result<std::path::PathBuf> {
 fn lint(folder: &Path) -> Result<()> {
     let mut clippy = cargo();
     clippy.current_dir(folder).args(["clippy", "--workspace", "--all-targets", "--locked"]);
-    if folder == root() {
-        clippy.args(SDK_FEATURES);
-    } else {
+    if folder != root() {
         clippy.env("CARGO_TARGET_DIR", target_dir()?.join("actions"));
     }
     clippy.args(["--quiet", "--", "-D", "warnings"]);
@@ -70,7 +65,6 @@ fn test(folder: &Path) -> Result<()> {
     let mut test = cargo();
     test.current_dir(folder).args(["test", "--workspace", "--locked"]);
     if folder == root() {
-        test.args(SDK_FEATURES);
         test.env("SURETY_BIN", host::binary(host::Profile::Dev, "surety")?);
         test.env("SURETY_GUESTS", target_dir()?.join("guests"));
         test.env("SURETY_INTEROP", interop()?);

@@ -161,8 +161,9 @@ impl Bundle {
             self.check_link(&record, seq, link, records.last())
                 .map_err(|why| bad(why.to_owned()))?;
             self.check_signal(&record).map_err(|why| bad(format!("its signal: {why}")))?;
-            if !record.effects.is_empty() && !matches!(record.cause, Cause::Action | Cause::Limit) {
-                return Err(bad("it holds effects, which only actions have".to_owned()));
+            let none = matches!(record.cause, Cause::Admission | Cause::Signal | Cause::Timer);
+            if none && !record.effects.is_empty() {
+                return Err(bad("it holds effects, and there was no action".to_owned()));
             }
             link = Digest::of(&sealed.bytes);
             records.push(record);

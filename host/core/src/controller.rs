@@ -24,7 +24,7 @@ use crate::effect::{Closed, Entry, Exchanges};
 use crate::machine::{self, Decision, Loaded, Ran, Step, Turn};
 use crate::module::Module;
 use crate::ports::{
-    Actions, Archive, Clock, CommitError, Egress, Fault, Feeder, Found, Guarantee, Lease,
+    Actions, Archive, Busy, Clock, CommitError, Egress, Fault, Feeder, Found, Guarantee, Lease,
     Reference, Settled,
 };
 use crate::projection::Projection;
@@ -121,6 +121,10 @@ impl Controller {
             Ok(Err(Interrupted::Fault(fault @ Fault::Unavailable(_)))) => {
                 tracing::warn!(msg_id = %ticket.msg_id, seq = ticket.seq, %fault, "turn put off");
                 now.after(UNAVAILABLE_DELAY)
+            }
+            Ok(Err(Interrupted::Fault(Fault::Busy(Busy { why, after })))) => {
+                tracing::debug!(msg_id = %ticket.msg_id, seq = ticket.seq, why, "turn put off");
+                now.after(after)
             }
             Ok(Err(Interrupted::Fault(fault @ Fault::Corrupt(_)))) => {
                 tracing::error!(msg_id = %ticket.msg_id, seq = ticket.seq, %fault, "message cannot be read");

@@ -177,6 +177,17 @@ impl PrivateKey {
         self.address
     }
 
+    /// A secret that only the key's holder can make, for one purpose: another
+    /// purpose's says nothing about it, and neither does it about the key.
+    #[must_use]
+    pub fn secret_for(&self, purpose: &str) -> [u8; 32] {
+        // Nothing that is signed is hashed in this form: a signed text has a prefix of
+        // its own, and keccak cannot be gone on with from its result.
+        let length = (purpose.len() as u64).to_be_bytes();
+        let parts = [&b"surety secret"[..], &length, purpose.as_bytes()];
+        keccak256(&[&parts.concat()[..], &self.key.to_secret_bytes()].concat())
+    }
+
     /// Signs a text as `personal_sign` does. Deterministic (RFC 6979).
     #[must_use]
     pub fn sign_text(&self, text: &str) -> Signature {
@@ -238,6 +249,15 @@ mod tests {
         let read = Signature::parse(&signature.to_string()).unwrap();
         assert_eq!(recover(&eip191_hash(b"hello"), &read).unwrap(), key.address());
         assert_ne!(recover(&eip191_hash(b"hullo"), &read).ok(), Some(key.address()));
+    }
+
+    #[test]
+    fn each_purpose_and_each_key_has_a_secret_of_its_own() {
+        let key: PrivateKey = KEY.parse().unwrap();
+        let other = PrivateKey::from_bytes(&[1; 32]).unwrap();
+        let secrets = [key.secret_for("a"), key.secret_for("b"), other.secret_for("a")];
+        assert_eq!(secrets[0], key.secret_for("a"));
+        assert!(secrets[0] != secrets[1] && secrets[0] != secrets[2]);
     }
 
     #[test]

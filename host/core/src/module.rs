@@ -68,6 +68,10 @@ limits! {
     http_bytes_max,
     /// Milliseconds that one call waits for responses.
     http_ms_max,
+    /// Calls at the same time.
+    module_calls_max,
+    /// Calls that begin in a second.
+    module_calls_per_second_max,
 }
 
 fn lower(one: Option<u64>, other: Option<u64>) -> Option<u64> {

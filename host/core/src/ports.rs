@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use semver::Version;
@@ -28,9 +29,21 @@ pub enum Fault {
     /// Nothing was done, or it is not known; the same call may be made again.
     #[error("{0}")]
     Unavailable(String),
+    /// Nothing was done, because it is not its turn yet; to be asked again then.
+    #[error("{}", .0.why)]
+    Busy(Busy),
     /// What is stored cannot be read. Nobody should go on as if it could.
     #[error("stored data is corrupt: {0}")]
     Corrupt(String),
+}
+
+/// When to ask again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Busy {
+    /// What there is too much of: the limit's name, or what is not ready.
+    pub why: String,
+    /// Not before this has passed.
+    pub after: Duration,
 }
 
 impl From<crate::codec::DecodeError> for Fault {
@@ -404,7 +417,9 @@ pub trait Actions: Send + Sync {
     fn resolve(&self, spec: &ModuleSpec) -> Option<Arc<Module>>;
 
     /// Runs one call of an action to its end. Whatever the module does, the host
-    /// lives, and the end is in [`Ran`]; a `Fault` is the host's own failure.
+    /// lives, and the end is in [`Ran`]; a `Fault` is the host's own failure, and
+    /// [`Fault::Busy`] that the module's turn has not come. Waits for no other call
+    /// of the same module.
     ///
     /// What the module does outside goes through `outside`; the end's `effects` are
     /// left to who gave it.

@@ -178,6 +178,8 @@ codes! {
     ModuleImport = "module_import",
     /// The policy does not grant what the module asks for.
     ModuleNotGranted = "module_not_granted",
+    /// Compiling a component takes more than it may.
+    ModuleCompileLimit = "module_compile_limit",
     /// This version of the module is deployed with other content.
     ModuleVersionUsed = "module_version_used",
     /// A module that nothing deployed.

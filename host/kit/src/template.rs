@@ -21,6 +21,9 @@ const NAME: &str = "{{name}}";
 /// The contract, and where it lies in a project.
 const CONTRACT: &str = "action-1.0.0/action.wit";
 
+/// What the feature `http` of the Rust SDK is made of.
+const WASI: &str = "wasi-0.2.12";
+
 /// Where the Rust SDK lies in a project, from where it finds the contract as it
 /// does in this repository.
 const VENDORED_SDK: &str = "vendor/surety-sdk";
@@ -87,6 +90,8 @@ fn files(name: &str, lang: Lang) -> Result<Vec<File>, Error> {
             files.push((vendored.join("Cargo.toml"), manifest.contents().to_vec()));
             let sources = SDK.get_dir("src").ok_or_else(|| lost("src"))?;
             collect(sources, "", vendored, &mut files);
+            let wasi = WIT.get_dir(WASI).ok_or_else(|| lost(WASI))?;
+            collect(wasi, "", Path::new("wit"), &mut files);
         }
         Lang::C => {
             let wit = wit.contents_utf8().ok_or_else(|| lost(CONTRACT))?;

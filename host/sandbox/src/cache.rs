@@ -1,9 +1,11 @@
-//! Compiled components on disk, so that a restart compiles nothing again.
+//! Compiled components on disk, so that a restart compiles nothing again, and reads
+//! no component.
 //!
 //! A hint: without it everything works, slower. A file is named by what it was
 //! made from (the component's digest) and for (the engine's version and
-//! settings), and starts with the digest of the rest, so that one that was cut
-//! off or altered by a failing disk is compiled again.
+//! settings), and starts with a code that only this host can make, over its name and
+//! all that follows. A file that is cut off, altered, renamed or made by somebody
+//! else is never loaded, and its component is compiled again.
 //!
 //! The only place with `unsafe`: compiled code is loaded as it is.
 
@@ -13,6 +15,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use surety_core::crypto::keccak256;
 use surety_core::types::Digest;
 use tempfile::NamedTempFile;
@@ -20,7 +24,12 @@ use thiserror::Error;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::apart;
 use crate::engine::ENGINE;
+use crate::inspect::Shown;
+
+/// What the files end with.
+const EXTENSION: &str = "cwasm";
 
 /// The folder is no place for code.
 #[derive(Debug, Error)]
@@ -47,7 +56,12 @@ pub(crate) struct Cache {
     engine: Engine,
     /// What the engine's version and settings are in a file name.
     key: String,
+    /// What only this host knows.
+    secret: [u8; 32],
 }
+
+/// A compiled component, and what it said of itself.
+pub(crate) type Kept = (Shown, Component);
 
 /// Collects what is hashed, for a hash that is wide enough to be a name.
 #[derive(Default)]
@@ -64,8 +78,13 @@ impl Hasher for Collector {
 }
 
 impl Cache {
-    /// Opens the folder; makes it if there is none.
-    pub(crate) fn open(folder: &Path, engine: &Engine) -> Result<Self, CacheError> {
+    /// Opens the folder; makes it if there is none. What other versions of the
+    /// engine left there is thrown away.
+    pub(crate) fn open(
+        folder: &Path,
+        engine: &Engine,
+        secret: [u8; 32],
+    ) -> Result<Self, CacheError> {
         let unusable = |source| CacheError::Io { folder: folder.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
         // Made by this process, so its owner is who the host runs as.
@@ -74,66 +93,131 @@ impl Cache {
         if own.uid() != there.uid() || there.mode() & 0o777 != 0o700 {
             return Err(CacheError::NotPrivate { folder: folder.to_owned() });
         }
-        let mut settings = Collector::default();
-        engine.precompile_compatibility_hash().hash(&mut settings);
-        let key = hex(&keccak256(&settings.0)[..8]);
-        let key = format!("{}-{}-{key}", ENGINE.0, ENGINE.1);
-        Ok(Self { folder: folder.to_owned(), engine: engine.clone(), key })
+        let cache =
+            Self { folder: folder.to_owned(), engine: engine.clone(), key: key(engine), secret };
+        cache.prune().map_err(unusable)?;
+        Ok(cache)
     }
 
-    /// The compiled form of a component: kept, or made now and kept. Takes up to
-    /// 20 s for the largest; not for an asynchronous thread.
-    pub(crate) fn compile(&self, digest: Digest, component: &[u8]) -> wasmtime::Result<Component> {
-        let path = self.folder.join(format!("{digest}-{}.cwasm", self.key));
-        match self.load(&path) {
-            Ok(Some(compiled)) => return Ok(compiled),
-            Ok(None) => tracing::info!(%digest, "compiling a module"),
-            Err(error) => tracing::warn!(%digest, %error, "compiling a module again"),
+    /// Removes files of other engines, and drafts that a crash left.
+    fn prune(&self) -> io::Result<()> {
+        let ours = format!("-{}.{EXTENSION}", self.key);
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if entry.file_type()?.is_file() && !name.to_string_lossy().ends_with(&ours) {
+                fs::remove_file(entry.path())?;
+                tracing::info!(file = ?name, "removed from the module cache: not of this engine");
+            }
         }
-        let compiled = Component::from_binary(&self.engine, component)?;
-        if let Err(error) = self.save(&path, &compiled) {
+        Ok(())
+    }
+
+    /// What is kept of a component; nothing if it is not just what this host wrote.
+    pub(crate) fn get(&self, digest: Digest) -> Option<Kept> {
+        match self.load(&self.name(digest)) {
+            Ok(kept) => kept,
+            Err(error) => {
+                tracing::warn!(%digest, %error, "a compiled module is not used");
+                None
+            }
+        }
+    }
+
+    /// Loads what a component was compiled to, and keeps it.
+    ///
+    /// # Errors
+    /// When the engine does not take the code.
+    pub(crate) fn put(
+        &self,
+        digest: Digest,
+        shown: &Shown,
+        code: &[u8],
+    ) -> wasmtime::Result<Component> {
+        let component = self.deserialize(code)?;
+        if let Err(error) = self.save(&self.name(digest), shown, code) {
             tracing::warn!(%digest, %error, "a compiled module was not kept");
         }
-        Ok(compiled)
+        Ok(component)
+    }
+
+    fn name(&self, digest: Digest) -> String {
+        format!("{digest}-{}.{EXTENSION}", self.key)
     }
 
     /// A kept file; an error if it is not what was written.
-    fn load(&self, path: &Path) -> Result<Option<Component>, String> {
-        let file = match fs::read(path) {
+    fn load(&self, name: &str) -> Result<Option<Kept>, String> {
+        let file = match fs::read(self.folder.join(name)) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(format!("the kept file cannot be read: {e}")),
         };
-        let compiled = match file.split_first_chunk::<32>() {
-            Some((checksum, rest)) if keccak256(rest) == *checksum => rest,
-            _ => return Err("the kept file is damaged".to_owned()),
-        };
-        // SAFETY: `deserialize` runs what it is given, so these bytes must be
-        // what `serialize` of an equal engine made. They are: only the host's
-        // user can write to the folder (`open` refuses any other), the host
-        // writes nothing else under this name, the name holds the version and
-        // settings of the engine, and the checksum has just been compared on the
-        // very bytes that are loaded.
+        let (code, content) = file.split_first_chunk::<32>().ok_or("the kept file is cut off")?;
+        self.mac(name, content).verify(code.into()).map_err(|_| "the kept file is not ours")?;
+        let (shown, compiled) = apart::split(content).ok_or("the kept file makes no sense")?;
+        let component = self.deserialize(compiled);
+        let component = component.map_err(|e| format!("the kept file cannot be loaded: {e:#}"))?;
+        Ok(Some((shown, component)))
+    }
+
+    fn deserialize(&self, code: &[u8]) -> wasmtime::Result<Component> {
+        // SAFETY: `deserialize` runs what it is given, so these bytes must be what an
+        // equal engine compiled. There are two callers. One has them from the
+        // compiler, a process of this binary that this process started and asked. The
+        // other read them from a file and has just compared its code, over these very
+        // bytes and the file's name, which holds the engine's version and settings:
+        // who has not the host's secret cannot have written it.
         #[expect(unsafe_code, reason = "loading compiled code is what the cache is for")]
-        let component = unsafe { Component::deserialize(&self.engine, compiled) };
-        component.map(Some).map_err(|e| format!("the kept file cannot be loaded: {e:#}"))
+        unsafe {
+            Component::deserialize(&self.engine, code)
+        }
     }
 
     /// Writes a file whole or not at all.
-    fn save(&self, path: &Path, compiled: &Component) -> Result<(), String> {
-        let compiled = compiled.serialize().map_err(|e| format!("{e:#}"))?;
-        let write = || {
-            let mut file = NamedTempFile::new_in(&self.folder)?;
-            file.write_all(&keccak256(&compiled))?;
-            file.write_all(&compiled)?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok::<_, io::Error>(())
-        };
-        write().map_err(|e| e.to_string())
+    fn save(&self, name: &str, shown: &Shown, code: &[u8]) -> io::Result<()> {
+        let mut content = Vec::with_capacity(code.len());
+        apart::write(&mut content, shown, code)?;
+        let mut file = NamedTempFile::new_in(&self.folder)?;
+        file.write_all(&self.mac(name, &content).finalize().into_bytes())?;
+        file.write_all(&content)?;
+        file.as_file().sync_all()?;
+        file.persist(self.folder.join(name))?;
+        Ok(())
     }
+
+    fn mac(&self, name: &str, content: &[u8]) -> Hmac<Sha256> {
+        // A key of HMAC is a block of its hash, filled up with zeroes.
+        let mut key = [0; 64];
+        key[..32].copy_from_slice(&self.secret);
+        let mut mac = Hmac::new(&key.into());
+        mac.update(&(name.len() as u64).to_be_bytes());
+        mac.update(name.as_bytes());
+        mac.update(content);
+        mac
+    }
+}
+
+/// The engine's version and settings, as a part of a file name.
+fn key(engine: &Engine) -> String {
+    let mut settings = Collector::default();
+    engine.precompile_compatibility_hash().hash(&mut settings);
+    format!("{}-{}-{}", ENGINE.0, ENGINE.1, hex(&keccak256(&settings.0)[..8]))
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, engine};
+
+    #[test]
+    fn what_the_compiler_makes_is_for_the_engine_that_runs() {
+        let limits = Limits { concurrency: 1, ..Limits::default() };
+        let (runs, compiles) =
+            (engine::build(&limits).unwrap(), engine::compiler(&limits).unwrap());
+        assert_eq!(key(&runs), key(&compiles));
+    }
 }

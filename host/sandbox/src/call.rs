@@ -2,6 +2,7 @@
 //! instruction to an end that is always an answer or a failure.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use surety_core::effect::{self, Closed, Outside};
 use surety_core::machine::{Advance, Call, Ran};
@@ -19,15 +20,20 @@ use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 use crate::bindings::validator::ValidatorPre;
 use crate::bindings::validator::surety::action::validation::{Finding as Found, Submission};
 use crate::bindings::{Action, ActionPre, Failure as GuestFailure, surety::action::types};
-use crate::engine::{ENGINE, TICK_MS};
+use crate::engine::ENGINE;
+use crate::entry::Entry;
 use crate::guest::{Guest, GuestLog, TooManyCalls};
 use crate::inspect::Imports;
+use crate::lane::Crowded;
 use crate::limits::Limits;
 use crate::meter::HostMemory;
 use crate::wasi::{self, Halted, Reached, Wasi};
 
 /// What wasmtime says when a guest hands over more than [`Limits::output_bytes_max`].
 const OUTPUT_LIMIT: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// What it says when a guest holds more than [`Limits::handles_max`].
+const HANDLE_LIMIT: &str = "store handle limit exceeded";
 
 /// The longest pointer or detail of a validator's finding, in bytes.
 const FINDING_BYTES_MAX: usize = 512;
@@ -62,6 +68,11 @@ enum Pre {
 }
 
 impl Compiled {
+    /// What its calls may use.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Links a component to what it may call.
     pub(crate) fn link(
         component: &wasmtime::component::Component,
@@ -98,6 +109,7 @@ impl Compiled {
         module: &Module,
         call: &Call,
         outside: Arc<dyn Outside>,
+        entry: &Entry,
     ) -> Result<Measured, Fault> {
         let not_run = |kind, detail: &str| Measured {
             ran: self.ran(Err(Failure::new(kind, detail)), 0),
@@ -114,7 +126,7 @@ impl Compiled {
             }
         };
         let wasi = Wasi::of(call, outside, self.limits);
-        let mut store = self.store(&call.message, wasi).map_err(host_failure)?;
+        let mut store = self.store(&call.message, wasi, entry).map_err(host_failure)?;
         let message = Lent::of(&call.message);
         let given = types::Call {
             message: message.lend(),
@@ -133,7 +145,7 @@ impl Compiled {
             }
             Err(error) => Err((error, Phase::Starting)),
         };
-        let answer = self.end(ended, &store)?;
+        let answer = self.end(ended, &store, entry)?;
         let outcome = answer.and_then(|answer| answer.map(taken).map_err(reason));
         let ran = self.ran(outcome, self.fuel(&store));
         Ok(Measured { ran, memory_bytes: store.data().meter.used() })
@@ -145,12 +157,13 @@ impl Compiled {
         module: &Module,
         message: &Message,
         now: Time,
+        entry: &Entry,
     ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
         let Pre::Validator(pre) = &self.pre else {
             return Ok(Err(Failure::new(FailureKind::Missing, "the module is an action")));
         };
         let wasi = Wasi::new(Arc::new(Closed), message.msg_id, 0, now, self.limits);
-        let mut store = self.store(message, wasi).map_err(host_failure)?;
+        let mut store = self.store(message, wasi, entry).map_err(host_failure)?;
         let lent = Lent::of(message);
         let given = Submission {
             message: lent.lend(),
@@ -164,7 +177,7 @@ impl Compiled {
             }
             Err(error) => Err((error, Phase::Starting)),
         };
-        let answer = self.end(ended, &store)?;
+        let answer = self.end(ended, &store, entry)?;
         Ok(answer.map(|found| found.into_iter().take(FINDINGS_MAX).map(finding).collect()))
     }
 
@@ -183,8 +196,14 @@ impl Compiled {
         &self,
         ended: Result<T, (wasmtime::Error, Phase)>,
         store: &Store<Guest>,
+        entry: &Entry,
     ) -> Result<Result<T, Failure>, Fault> {
         store.data().finish_log();
+        if let Err((error, _)) = &ended
+            && error.is::<Crowded>()
+        {
+            return Err(entry.put_off());
+        }
         match ended.map_err(|(error, phase)| self.failure(&error, store, phase)) {
             Ok(answer) => Ok(Ok(answer)),
             Err(Stopped::Guest(failure)) => Ok(Err(failure)),
@@ -193,7 +212,12 @@ impl Compiled {
     }
 
     /// A store with all limits in force.
-    fn store(&self, message: &Message, wasi: Wasi) -> wasmtime::Result<Store<Guest>> {
+    fn store(
+        &self,
+        message: &Message,
+        wasi: Wasi,
+        entry: &Entry,
+    ) -> wasmtime::Result<Store<Guest>> {
         let engine: &Engine = match &self.pre {
             Pre::Action(pre) => pre.engine(),
             Pre::Validator(pre) => pre.engine(),
@@ -205,17 +229,14 @@ impl Compiled {
         store.limiter(|guest| &mut guest.meter);
         store.set_fuel(limits.fuel_max)?;
         store.set_hostcall_fuel(limits.output_bytes_max);
+        store.set_max_component_handles(limits.handles_max as usize);
         store.set_epoch_deadline(1);
-        let mut ticks = limits.wall_ms_max.div_ceil(TICK_MS);
+        let (own, wall_max) = (entry.clone(), Duration::from_millis(limits.wall_ms_max));
         store.epoch_deadline_callback(move |_| {
-            ticks = ticks.saturating_sub(1);
-            if ticks == 0 {
+            if own.used() >= wall_max {
                 return Ok(UpdateDeadline::Interrupt);
             }
-            // wasmtime's own yield goes to the end of the runtime's queue, which
-            // looks for input and for wake-ups from other threads only once in
-            // dozens of turns. Behind tokio's it looks every time.
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(own.yield_thread()?)))
         });
         Ok(store)
     }
@@ -255,6 +276,9 @@ impl Compiled {
         let text = error.root_cause().to_string();
         if text.ends_with(OUTPUT_LIMIT) {
             return limit("output_bytes_max", self.limits.output_bytes_max as u64);
+        }
+        if text.ends_with(HANDLE_LIMIT) {
+            return limit("handles_max", self.limits.handles_max.into());
         }
         match (trap, phase) {
             (Some(trap), _) => {

@@ -48,8 +48,24 @@ pub(crate) fn features() -> WasmFeatures {
         .union(WasmFeatures::COMPONENT_MODEL)
 }
 
-/// Builds the engine.
+/// Builds the engine that runs guests.
 pub(crate) fn build(limits: &Limits) -> wasmtime::Result<Engine> {
+    let mut config = config(limits);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+    Engine::new(&config)
+}
+
+/// Builds the engine that compiles for it: the same without the pool, which takes
+/// more addresses than a compiler may have, and on one processor, so that the others
+/// stay free for messages.
+pub(crate) fn compiler(limits: &Limits) -> wasmtime::Result<Engine> {
+    let mut config = config(limits);
+    config.parallel_compilation(false);
+    Engine::new(&config)
+}
+
+/// What both have in common, which is all that code depends on.
+fn config(limits: &Limits) -> Config {
     let mut config = Config::new();
     config.wasm_features(WasmFeatures::all(), false);
     config.wasm_features(features(), true);
@@ -69,8 +85,7 @@ pub(crate) fn build(limits: &Limits) -> wasmtime::Result<Engine> {
     config.generate_address_map(false);
 
     config.memory_init_cow(true);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
-    Engine::new(&config)
+    config
 }
 
 /// Room for `concurrency` instances of the largest component.

@@ -1,5 +1,6 @@
 //! What a component is, found out without compiling or running it.
 
+use serde::{Deserialize, Serialize};
 use surety_core::module::{MANIFEST_SECTION, Manifest, World};
 use surety_core::refusal::{Code, Finding, Refusal};
 use surety_core::types::Digest;
@@ -38,7 +39,7 @@ pub struct Inspected {
 }
 
 /// What a component imports beyond `log`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imports {
     /// WASI, in any part.
     pub wasi: bool,
@@ -48,13 +49,34 @@ pub struct Imports {
     sends: bool,
 }
 
-/// Reads a component, without compiling or running anything of it.
+/// What a component shows of itself. It crosses from the process that read it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Shown {
+    /// The text of the manifest's section.
+    manifest: String,
+    imports: Imports,
+}
+
+impl Shown {
+    /// What is known of the component with this digest.
+    pub(crate) fn of(self, digest: Digest) -> Result<Inspected, Refusal> {
+        let Self { manifest, imports } = self;
+        Ok(Inspected { manifest: Manifest::parse(manifest.as_bytes())?, digest, imports })
+    }
+}
+
+/// Reads a component, without compiling or running anything of it, in this process.
 ///
 /// # Errors
 /// `module_invalid` when it is too large, no valid component, without a valid
 /// manifest, or not of the world that the manifest names; `module_import` with all imports that
 /// an action may not have. The manifest's own refusals.
 pub fn inspect(component: &[u8], limits: &Limits) -> Result<Inspected, Refusal> {
+    read(component, limits)?.of(Digest::of(component))
+}
+
+/// The same, as it is passed on.
+pub(crate) fn read(component: &[u8], limits: &Limits) -> Result<Shown, Refusal> {
     check_form(component, limits)?;
     let mut validator = Validator::new_with_features(engine::features());
     let outline = outline(component)?;
@@ -70,7 +92,8 @@ pub fn inspect(component: &[u8], limits: &Limits) -> Result<Inspected, Refusal> 
     let manifest = Manifest::parse(section)?;
     check_export(types.as_ref(), manifest.world)?;
     check_asked(&manifest, imports)?;
-    Ok(Inspected { manifest, digest: Digest::of(component), imports })
+    // It is JSON, so it is UTF-8.
+    Ok(Shown { manifest: String::from_utf8_lossy(section).into_owned(), imports })
 }
 
 /// What is imported is what is asked for.
@@ -138,7 +161,7 @@ fn malformed(error: wasmparser::BinaryReaderError) -> Refusal {
 }
 
 /// What can be said from the size and the first bytes.
-fn check_form(component: &[u8], limits: &Limits) -> Result<(), Refusal> {
+pub(crate) fn check_form(component: &[u8], limits: &Limits) -> Result<(), Refusal> {
     let (bytes, max) = (component.len(), limits.component_bytes_max);
     if bytes > max {
         return Err(invalid(format!(

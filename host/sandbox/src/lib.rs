@@ -2,11 +2,11 @@
 //! that nobody has to trust.
 //!
 //! ```text
-//!   component ── inspect ── cache (compile) ── link ──┐
-//!   (bytes)      manifest,  cwasm files               ├─ registry ── resolve
-//!                imports,                             │
-//!                types                                └─ call ── guest ── meter
-//!                                                        fresh instance a call
+//!   component ── apart (inspect, compile) ── cache ── link ──┐
+//!   (bytes)      in a process of its own     signed files    ├─ registry ── resolve
+//!                                                            │
+//!                                        gate, lane ── call ─┴─ guest ── meter
+//!                                        whose turn    a fresh instance a call
 //! ```
 //!
 //! A call has its own instance, which sees nothing but the call: no file, no socket,
@@ -16,45 +16,53 @@
 //! and the same outside it gives the same answer for the same fuel, and the same
 //! failure too, but for
 //! [`FailureKind::Timeout`](surety_core::record::FailureKind::Timeout).
-//!
-//! Compiling happens in this process. wasmtime does not call its compiler safe
-//! against hostile input, so who may deploy a module is trusted that far.
 
+mod apart;
 mod bindings;
 mod cache;
 mod call;
 mod engine;
+mod entry;
+mod gate;
 mod guest;
 mod inspect;
+mod lane;
 mod limits;
 mod meter;
 mod registry;
 mod shape;
 mod wasi;
 
+use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use surety_core::effect::Outside;
 use surety_core::machine::{Call, Ran};
 use surety_core::message::Message;
-use surety_core::module::Module;
+use surety_core::module::{Manifest, Module};
 use surety_core::policy::Policy;
 use surety_core::ports::{Actions, Deployment, Fault};
 use surety_core::record::Failure;
 use surety_core::refusal::{Code, Finding, Refusal};
-use surety_core::types::Time;
+use surety_core::types::{Digest, Time};
 use surety_core::workflow::ModuleSpec;
 use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmtime::component::Component;
 
+use crate::apart::{Compiler, Task};
 use crate::cache::Cache;
 use crate::call::Compiled;
 use crate::engine::Ticker;
-use crate::registry::Registry;
+use crate::entry::Entry;
+use crate::inspect::check_form;
+use crate::lane::Lane;
+use crate::registry::{Found, Registry};
 
+pub use crate::apart::{CompileLimits, Confined, NotReady, compile_apart};
 pub use crate::cache::CacheError;
 pub use crate::call::Measured;
 pub use crate::guest::{GuestLine, GuestLog};
@@ -70,6 +78,12 @@ pub enum SandboxError {
     /// The cache folder cannot be used.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// The compiler does not start.
+    #[error("components cannot be compiled")]
+    Compiler(#[source] Fault),
+    /// A limit of the compiler is out of its range.
+    #[error("`compile`: {0}")]
+    CompileLimit(LimitError),
     /// The engine does not start with these limits on this machine.
     #[error("the WebAssembly engine does not start: {0}")]
     Engine(String),
@@ -93,12 +107,30 @@ impl Prepared {
     }
 }
 
+/// How components are compiled, and where what became of them is kept.
+#[derive(Clone)]
+pub struct Compiling {
+    /// A program and its arguments, which with one more does what [`compile_apart`]
+    /// does, and nothing else.
+    pub command: Vec<OsString>,
+    /// What it may use.
+    pub limits: CompileLimits,
+    /// Where compiled components are kept: a folder of the host's alone.
+    pub folder: PathBuf,
+    /// What only this host knows: nothing is loaded from the folder that was written
+    /// without it.
+    pub secret: [u8; 32],
+}
+
 /// Deployed modules, and the engine that runs them.
 pub struct Sandbox {
     limits: Limits,
     policy: Policy,
+    compiler: Compiler,
+    confined: Confined,
     cache: Cache,
     registry: Registry,
+    lane: Arc<Lane>,
     log: Option<Arc<dyn GuestLog>>,
     /// A turn for each instance that the pool has room for.
     turns: Semaphore,
@@ -106,18 +138,26 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// A sandbox without modules, which keeps what it compiles in `cache_dir`.
+    /// A sandbox without modules.
     ///
     /// # Errors
     /// See [`SandboxError`].
-    pub fn new(limits: Limits, cache_dir: &Path) -> Result<Self, SandboxError> {
+    pub fn new(limits: Limits, compiling: Compiling) -> Result<Self, SandboxError> {
+        let Compiling { command, limits: compile, folder, secret } = compiling;
         limits.check()?;
+        compile.check().map_err(SandboxError::CompileLimit)?;
         let engine = engine::build(&limits).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
+        let cache = Cache::open(&folder, &engine, secret)?;
+        let compiler = Compiler::new(command, compile, &folder.join("empty"))
+            .map_err(|source| CacheError::Io { folder, source })?;
         Ok(Self {
             limits,
             policy: Policy::default(),
-            cache: Cache::open(cache_dir, &engine)?,
+            confined: compiler.confined(&limits).map_err(SandboxError::Compiler)?,
+            compiler,
+            cache,
             registry: Registry::default(),
+            lane: Arc::new(Lane::new(limits.concurrency)),
             log: None,
             turns: Semaphore::new(limits.concurrency as usize),
             _ticker: Ticker::start(&engine).map_err(SandboxError::Ticker)?,
@@ -143,60 +183,112 @@ impl Sandbox {
         Self { policy, ..self }
     }
 
-    /// Reads a component, without compiling or running anything of it.
+    /// What the kernel holds the compiler by.
+    #[must_use]
+    pub fn confined(&self) -> Confined {
+        self.confined
+    }
+
+    /// Reads a component apart, without compiling or running anything of it. Waits
+    /// for it; not for an asynchronous thread, as all that compiles.
     ///
     /// # Errors
-    /// See [`inspect()`].
-    pub fn inspect(&self, component: &[u8]) -> Result<Inspected, Refusal> {
-        inspect(component, &self.limits)
+    /// The refusals of [`inspect()`], and those of the limits of compiling.
+    pub fn inspect(&self, component: &[u8]) -> Result<Inspected, NotReady> {
+        check_form(component, &self.limits)?;
+        let (shown, _) = self.compiler.read(Task::Inspect, &self.limits, component)?;
+        Ok(shown.of(Digest::of(component))?)
     }
 
     /// Makes a component ready to run. It takes effect when it is installed.
     ///
-    /// Compiles, for up to 20 s, unless it was compiled before; not for an
-    /// asynchronous thread.
+    /// Compiles apart, within its limits, unless it was compiled before.
     ///
     /// # Errors
     /// The refusals of [`inspect()`] and of [`Module::new`]; `module_invalid` when
-    /// the component is not the deployment's or cannot be compiled.
-    pub fn prepare(&self, deployment: Deployment, component: &[u8]) -> Result<Prepared, Refusal> {
-        let Inspected { manifest, digest, imports } = self.inspect(component)?;
-        let Deployment { name, version, digest: expected, settings, .. } = deployment;
-        let refuse = |detail| Refusal::new(Code::ModuleInvalid, detail);
-        if (&manifest.name, &manifest.version) != (&name, &version) {
-            let (is, at) = (&manifest.name, &manifest.version);
-            return Err(refuse(format!(
-                "the component is {is}@{at}; deployed was {name}@{version}"
-            )));
+    /// the component is not the deployment's or cannot be compiled;
+    /// `module_compile_limit` when that takes too much.
+    pub fn prepare(&self, deployment: Deployment, component: &[u8]) -> Result<Prepared, NotReady> {
+        check_form(component, &self.limits)?;
+        let digest = Digest::of(component);
+        if digest != deployment.digest {
+            let expected = deployment.digest;
+            let detail = format!("the component's digest is {digest}, not {expected}");
+            return Err(Refusal::new(Code::ModuleInvalid, detail).into());
         }
-        if digest != expected {
-            return Err(refuse(format!("the component's digest is {digest}, not {expected}")));
+        if let Some(prepared) = self.restore(&deployment)? {
+            return Ok(prepared);
         }
-        let module = Arc::new(Module::new(manifest, digest, &settings)?.granted(&self.policy));
-        let compiled = match self.registry.compiled(digest) {
-            Some(compiled) => compiled,
-            None => self
-                .compile(&module, imports, component)
-                .map_err(|e| refuse(format!("the component cannot be compiled: {e:#}")))?,
-        };
+        let (component, read) = self.compile_apart(digest, component)?;
+        let module = self.module(&deployment, read.manifest)?;
+        let compiled = self.link(&component, &module, read.imports)?;
         Ok(Prepared { module, compiled })
     }
 
-    /// Puts a module in place of what is installed under its name and version.
-    /// It takes effect with the next `resolve`.
-    pub fn install(&self, prepared: Prepared) -> Arc<Module> {
-        let Prepared { module, compiled } = prepared;
-        self.registry.insert(Arc::clone(&module), compiled);
-        module
+    /// A deployment that can run without compiling: its component is deployed, or was
+    /// compiled before. Reads no component.
+    ///
+    /// # Errors
+    /// Those of [`Module::new`]; `module_invalid` when the component is not the
+    /// deployment's or does not run any more.
+    pub fn restore(&self, deployment: &Deployment) -> Result<Option<Prepared>, Refusal> {
+        let digest = deployment.digest;
+        if let Some((known, Some(compiled))) = self.registry.known(digest) {
+            let module = self.module(deployment, Manifest::clone(&known.manifest))?;
+            return Ok(Some(Prepared { module, compiled }));
+        }
+        let Some((shown, component)) = self.cache.get(digest) else { return Ok(None) };
+        let read = shown.of(digest)?;
+        let module = self.module(deployment, read.manifest)?;
+        let compiled = self.link(&component, &module, read.imports)?;
+        Ok(Some(Prepared { module, compiled }))
     }
 
-    fn compile(
+    /// Installs a deployment that cannot run yet: its component is read, not compiled.
+    /// Calls are put off until [`Sandbox::complete`].
+    ///
+    /// # Errors
+    /// As [`Sandbox::restore`].
+    pub fn announce(
         &self,
+        deployment: &Deployment,
+        read: Inspected,
+    ) -> Result<Arc<Module>, Refusal> {
+        let module = self.module(deployment, read.manifest)?;
+        self.registry.insert(Arc::clone(&module), None);
+        Ok(module)
+    }
+
+    /// Compiles the component of modules that were announced, and lets them run.
+    ///
+    /// # Errors
+    /// As [`Sandbox::prepare`].
+    pub fn complete(&self, component: &[u8]) -> Result<(), NotReady> {
+        let digest = Digest::of(component);
+        if let Some((module, None)) = self.registry.known(digest) {
+            let (component, read) = self.compile_apart(digest, component)?;
+            self.registry.ready(digest, self.link(&component, &module, read.imports)?);
+        }
+        Ok(())
+    }
+
+    fn compile_apart(
+        &self,
+        digest: Digest,
+        component: &[u8],
+    ) -> Result<(Component, Inspected), NotReady> {
+        tracing::info!(%digest, "compiling a module");
+        let (shown, code) = self.compiler.read(Task::Compile, &self.limits, component)?;
+        let component = self.cache.put(digest, &shown, &code).map_err(|e| cannot_run(&e))?;
+        Ok((component, shown.of(digest)?))
+    }
+
+    fn link(
+        &self,
+        component: &Component,
         module: &Module,
         imports: Imports,
-        component: &[u8],
-    ) -> wasmtime::Result<Arc<Compiled>> {
-        let component = self.cache.compile(module.digest, component)?;
+    ) -> Result<Arc<Compiled>, Refusal> {
         let label = format!("{}@{}", module.manifest.name, module.manifest.version);
         let limits = self
             .limits
@@ -204,7 +296,16 @@ impl Sandbox {
             .lowered(&module.manifest.limits)
             .lowered(&module.grant.limits);
         let log = self.log.clone();
-        Ok(Arc::new(Compiled::link(&component, module, imports, label.into(), limits, log)?))
+        let linked = Compiled::link(component, module, imports, label.into(), limits, log);
+        Ok(Arc::new(linked.map_err(|e| cannot_run(&e))?))
+    }
+
+    /// Puts a module in place of what is installed under its name and version.
+    /// It takes effect with the next `resolve`.
+    pub fn install(&self, prepared: Prepared) -> Arc<Module> {
+        let Prepared { module, compiled } = prepared;
+        self.registry.insert(Arc::clone(&module), Some(compiled));
+        module
     }
 
     /// All deployed modules, by name and version.
@@ -235,8 +336,8 @@ impl Actions for Sandbox {
         message: &Message,
         now: Time,
     ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
-        let (compiled, _turn) = self.turn(module).await?;
-        compiled.validate(module, message, now).await
+        let (compiled, entry, _turn) = self.enter(module).await?;
+        entry.run(compiled.validate(module, message, now, &entry)).await
     }
 }
 
@@ -251,17 +352,39 @@ impl Sandbox {
         call: &Call,
         outside: Arc<dyn Outside>,
     ) -> Result<Measured, Fault> {
-        let (compiled, _turn) = self.turn(module).await?;
-        compiled.run(module, call, outside).await
+        let (compiled, entry, _turn) = self.enter(module).await?;
+        entry.run(compiled.run(module, call, outside, &entry)).await
+    }
+
+    /// A deployment, put together with what its component says of itself, and with
+    /// what the policy grants it.
+    fn module(&self, deployment: &Deployment, manifest: Manifest) -> Result<Arc<Module>, Refusal> {
+        let Deployment { name, version, digest, settings, .. } = deployment;
+        if (&manifest.name, &manifest.version) != (name, version) {
+            let (is, at) = (&manifest.name, &manifest.version);
+            let detail = format!("the component is {is}@{at}; deployed was {name}@{version}");
+            return Err(Refusal::new(Code::ModuleInvalid, detail));
+        }
+        Ok(Arc::new(Module::new(manifest, *digest, settings)?.granted(&self.policy)))
     }
 
     /// What runs a module, with the leave to do so.
-    async fn turn(&self, module: &Module) -> Result<(Arc<Compiled>, SemaphorePermit<'_>), Fault> {
-        let compiled = self
-            .registry
-            .compiled(module.digest)
-            .ok_or_else(|| Fault::Unavailable(format!("{module:?} is not deployed any more")))?;
+    async fn enter(
+        &self,
+        module: &Module,
+    ) -> Result<(Arc<Compiled>, Entry, SemaphorePermit<'_>), Fault> {
+        let gone = || Fault::Unavailable(format!("{module:?} is not deployed any more"));
+        let Found { compiled, gate } = self.registry.find(module).ok_or_else(gone)?;
+        let Some(compiled) = compiled else {
+            let why = format!("{module:?} is not compiled yet");
+            return Err(Fault::Busy(gate.put_off(&self.limits, why)));
+        };
+        let entry = Entry::new(&gate, &self.lane, compiled.limits())?;
         let turn = self.turns.acquire().await.map_err(|e| Fault::Unavailable(e.to_string()))?;
-        Ok((compiled, turn))
+        Ok((compiled, entry, turn))
     }
+}
+
+fn cannot_run(error: &wasmtime::Error) -> Refusal {
+    Refusal::new(Code::ModuleInvalid, format!("the component cannot run here: {error:#}"))
 }

@@ -44,6 +44,9 @@ pub struct Limits {
     pub log_bytes_max: usize,
     /// Calls to the host in one call, those for log lines included.
     pub host_calls_max: u32,
+    /// Resources that a guest holds at the same time: its own, and what belongs to a
+    /// request. Each is an entry in a table of the host's.
+    pub handles_max: u32,
     /// HTTP requests of a call.
     pub http_requests_max: u32,
     /// Requests and responses of a call together, in bytes: heads and bodies. They
@@ -54,6 +57,11 @@ pub struct Limits {
     pub http_ms_max: u64,
     /// The component's file, in bytes.
     pub component_bytes_max: usize,
+    /// Calls of the modules of one name at the same time. The messages of further
+    /// ones come again later.
+    pub module_calls_max: u32,
+    /// Calls of the modules of one name that begin in a second; the same.
+    pub module_calls_per_second_max: u32,
     /// Calls at the same time. Further ones wait for their turn.
     pub concurrency: u32,
 }
@@ -87,6 +95,8 @@ impl Default for Limits {
             log_lines_max: 100,
             log_bytes_max: 16 << 10,
             host_calls_max: 1_000,
+            // Each request is some ten of them.
+            handles_max: 1_000,
             // An action is one step; what needs more is more than one.
             http_requests_max: 16,
             // As large as the largest Msg_Ext: it is kept with the message.
@@ -95,6 +105,10 @@ impl Default for Limits {
             http_ms_max: 30_000,
             // componentize-py makes 18 MiB.
             component_bytes_max: 32 << 20,
+            // A quarter of all, so that one module cannot keep all others waiting.
+            module_calls_max: 64,
+            // A third of what one machine moves messages in all.
+            module_calls_per_second_max: 10_000,
             // More than the workers of any one machine have in hand.
             concurrency: 256,
         }
@@ -109,6 +123,19 @@ pub struct LimitError {
     value: u64,
     least: u64,
     most: u64,
+}
+
+impl LimitError {
+    /// The first of names, values and their least and most that is out of its range.
+    pub(crate) fn first(
+        ranges: impl IntoIterator<Item = (&'static str, u64, u64, u64)>,
+    ) -> Result<(), Self> {
+        let mut ranges = ranges.into_iter();
+        match ranges.find(|(_, value, least, most)| !(least..=most).contains(&value)) {
+            Some((name, value, least, most)) => Err(Self { name, value, least, most }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The smallest memory that a guest can have: one page.
@@ -130,6 +157,8 @@ const COMPONENT_BYTES: u64 = 1 << 30;
 const HTTP_REQUESTS: u64 = 1_000;
 const HTTP_MS: u64 = 3_600_000;
 const HTTP_BYTES: u64 = 16 << 20;
+/// Where a rate stops to be one.
+const MILLION: u64 = 1_000_000;
 /// Where a time, a count or an amount of fuel stops to be a limit.
 const AMOUNT: u64 = 1 << 53;
 
@@ -154,10 +183,13 @@ impl Limits {
             ("log_lines_max", self.log_lines_max.into(), 0, AMOUNT),
             ("log_bytes_max", self.log_bytes_max as u64, 0, MEMORY_BYTES),
             ("host_calls_max", self.host_calls_max.into(), 0, AMOUNT),
+            ("handles_max", self.handles_max.into(), 0, MILLION),
             ("http_requests_max", self.http_requests_max.into(), 0, HTTP_REQUESTS),
             ("http_bytes_max", self.http_bytes_max as u64, 0, HTTP_BYTES),
             ("http_ms_max", self.http_ms_max, 1, HTTP_MS),
             ("component_bytes_max", self.component_bytes_max as u64, 1, COMPONENT_BYTES),
+            ("module_calls_max", self.module_calls_max.into(), 1, POOL_MEMORIES),
+            ("module_calls_per_second_max", self.module_calls_per_second_max.into(), 1, MILLION),
             (
                 "concurrency",
                 self.concurrency.into(),
@@ -165,10 +197,7 @@ impl Limits {
                 POOL_MEMORIES / u64::from(self.memories_max.max(1)),
             ),
         ];
-        match ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
-            Some((name, value, least, most)) => Err(LimitError { name, value, least, most }),
-            None => Ok(()),
-        }
+        LimitError::first(ranges)
     }
 
     /// The limits of modules of a world.
@@ -197,6 +226,11 @@ impl Limits {
             http_requests_max: least(self.http_requests_max, by.http_requests_max),
             http_bytes_max: least(self.http_bytes_max, by.http_bytes_max),
             http_ms_max: least(self.http_ms_max, by.http_ms_max),
+            module_calls_max: least(self.module_calls_max, by.module_calls_max),
+            module_calls_per_second_max: least(
+                self.module_calls_per_second_max,
+                by.module_calls_per_second_max,
+            ),
             ..self
         }
     }

@@ -7,13 +7,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use support::{Bench, DONE, Logged, action, call, core, encode, limits, manifest, with_manifest};
+use support::{
+    Bench, DONE, Logged, action, call, compiling, core, encode, limits, manifest, refused,
+    with_manifest,
+};
 use surety_core::effect::Closed;
 use surety_core::ports::{Actions, Deployment, Fault};
 use surety_core::refusal::Code;
 use surety_core::types::{Digest, Time};
 use surety_core::workflow::ModuleSpec;
-use surety_sandbox::{Limits, Sandbox, SandboxError};
+use surety_sandbox::{CompileLimits, Compiling, Limits, Sandbox, SandboxError};
 
 fn version(version: &str) -> Vec<u8> {
     with_manifest(encode(&core("", DONE), None), &manifest("hostile", version))
@@ -98,7 +101,7 @@ fn a_deployment_is_of_its_component() {
         (deployment("hostile", "1.0.0", Digest([0; 32])), "digest is 0x"),
     ];
     for (deployment, detail) in table {
-        let refused = bench.sandbox.prepare(deployment, &component).err().unwrap();
+        let refused = refused(bench.sandbox.prepare(deployment, &component).err().unwrap());
         assert_eq!(refused.code, Code::ModuleInvalid);
         assert!(refused.detail.contains(detail), "{refused}");
     }
@@ -117,14 +120,24 @@ fn what_can_never_fit_the_limits_is_not_deployed() {
     for items in ["(memory 17)", "(table 1 funcref) (table 1 funcref) (table 1 funcref)"] {
         let refused = bench.deploy_with(&action(&core(items, DONE)), "{}").unwrap_err();
         assert_eq!(refused.code, Code::ModuleInvalid);
-        assert!(refused.detail.contains("cannot be compiled"), "{refused}");
+        assert!(refused.detail.contains("cannot run here"), "{refused}");
     }
 }
 
 /// The files in the cache.
 fn kept(bench: &Bench) -> Vec<PathBuf> {
-    let files = fs::read_dir(bench.folder.path().join("modules")).unwrap();
-    files.map(|file| file.unwrap().path()).collect()
+    let entries = fs::read_dir(bench.folder.path().join("modules")).unwrap();
+    entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect()
+}
+
+fn deployment(component: &[u8]) -> Deployment {
+    Deployment {
+        name: "hostile".parse().unwrap(),
+        version: "1.0.0".parse().unwrap(),
+        digest: Digest::of(component),
+        settings: "{}".into(),
+        deployed_at: Time::from_millis(0),
+    }
 }
 
 #[tokio::test]
@@ -137,38 +150,98 @@ async fn a_module_is_compiled_once() {
     let [file] = &kept(&bench)[..] else { panic!("{:?}", kept(&bench)) };
 
     let folder = bench.folder.path().join("modules");
-    let again = Sandbox::new(limits(), &folder).unwrap();
-    let deploy = |sandbox: Sandbox| async {
-        let bench = Bench { sandbox, folder: tempfile::tempdir().unwrap() };
-        let module = bench.deploy(&component);
-        assert!(
-            bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.is_ok()
-        );
-    };
-    deploy(again).await;
+    let again = || Sandbox::new(limits(), compiling(&folder)).unwrap();
+    let sandbox = again();
+    let restored = sandbox.restore(&deployment(&component)).unwrap().unwrap();
+    let module = sandbox.install(restored);
+    assert!(sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.is_ok());
     assert_eq!(logged.take(), "");
 
-    // Every kind of damage ends in a new file.
+    // Whatever else lies there is not loaded, and ends in a new file.
     let good = fs::read(file).unwrap();
-    let mut flipped = good.clone();
-    flipped[good.len() / 2] ^= 1;
-    for bad in [&good[..good.len() - 1], &good[..20], &[], &flipped] {
+    let flipped = |at: usize| {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        bad
+    };
+    // The same code under its own checksum, as somebody without the secret would write it.
+    let forged = [&Digest::of(&good[32..]).0[..], &good[32..]].concat();
+    let bad = [&good[..good.len() - 1], &good[..20], &[], &forged]
+        .map(<[u8]>::to_vec)
+        .into_iter()
+        .chain([0, 40, good.len() / 2, good.len() - 1].map(flipped));
+    for bad in bad {
         fs::write(file, bad).unwrap();
-        deploy(Sandbox::new(limits(), &folder).unwrap()).await;
-        assert!(logged.take().contains("compiling a module again"));
+        let sandbox = again();
+        assert!(sandbox.restore(&deployment(&component)).unwrap().is_none());
+        assert!(logged.take().contains("a compiled module is not used"));
+        let bench = Bench { sandbox, folder: tempfile::tempdir().unwrap() };
+        let module = bench.deploy(&component);
+        let ran = bench.sandbox.run(&module, call(), Arc::new(Closed)).await;
+        assert!(ran.unwrap().outcome.is_ok());
+        assert!(logged.take().contains("compiling a module"));
         assert_eq!(fs::read(file).unwrap(), good);
     }
+}
+
+#[test]
+fn a_kept_file_is_for_its_own_name_and_host() {
+    let bench = Bench::new(limits());
+    bench.deploy(&version("1.0.0"));
+    let folder = bench.folder.path().join("modules");
+    let [file] = &kept(&bench)[..] else { panic!("{:?}", kept(&bench)) };
+    let another = Compiling { secret: [8; 32], ..compiling(&folder) };
+    let another = Sandbox::new(limits(), another).unwrap();
+    assert!(another.restore(&deployment(&version("1.0.0"))).unwrap().is_none());
+
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let key = name.split_once('-').unwrap().1;
+    let other = version("1.0.1");
+    fs::rename(file, folder.join(format!("{}-{key}", Digest::of(&other)))).unwrap();
+    let mut deployment = deployment(&other);
+    deployment.version = "1.0.1".parse().unwrap();
+    assert!(bench.sandbox.restore(&deployment).unwrap().is_none());
+}
+
+#[test]
+fn files_of_another_engine_are_thrown_away() {
+    let bench = Bench::new(limits());
+    bench.deploy(&version("1.0.0"));
+    let folder = bench.folder.path().join("modules");
+    let ours = kept(&bench);
+    let digest = Digest([1; 32]);
+    for name in [format!("{digest}-wasmtime-47.0.0-0011223344556677.cwasm"), ".tmpAbc".into()] {
+        fs::write(folder.join(name), "old").unwrap();
+    }
+    drop(Sandbox::new(limits(), compiling(&folder)).unwrap());
+    assert_eq!(kept(&bench), ours);
+}
+
+#[tokio::test]
+async fn a_module_that_is_not_compiled_yet_is_put_off_and_then_runs() {
+    let bench = Bench::new(limits());
+    let component = version("1.0.0");
+    let read = bench.sandbox.inspect(&component).unwrap();
+    bench.sandbox.announce(&deployment(&component), read).unwrap();
+    let module = bench.sandbox.resolve(&spec("hostile@^1")).unwrap();
+    let fault = bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap_err();
+    assert!(
+        matches!(&fault, Fault::Busy(busy) if busy.why.contains("not compiled yet")),
+        "{fault}"
+    );
+    bench.sandbox.complete(&component).unwrap();
+    assert!(bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.is_ok());
 }
 
 #[test]
 fn a_cache_that_others_can_write_to_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let modules = folder.path().join("a/b/modules");
-    drop(Sandbox::new(limits(), &modules).unwrap());
+    drop(Sandbox::new(limits(), compiling(&modules)).unwrap());
     assert_eq!(fs::metadata(&modules).unwrap().permissions().mode() & 0o777, 0o700);
 
     fs::set_permissions(&modules, fs::Permissions::from_mode(0o770)).unwrap();
-    let error = Sandbox::new(limits(), &modules).err().unwrap();
+    let error = Sandbox::new(limits(), compiling(&modules)).err().unwrap();
     assert!(
         error.to_string().contains("must belong to the host's user and have mode 0700"),
         "{error}"
@@ -176,12 +249,29 @@ fn a_cache_that_others_can_write_to_is_refused() {
 
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(matches!(Sandbox::new(limits(), &file), Err(SandboxError::Cache(_))));
+    assert!(matches!(Sandbox::new(limits(), compiling(&file)), Err(SandboxError::Cache(_))));
 }
 
 #[test]
 fn a_limit_out_of_range_is_no_sandbox() {
     let folder = tempfile::tempdir().unwrap();
-    let error = Sandbox::new(Limits { fuel_max: 0, ..limits() }, folder.path()).err().unwrap();
+    let error =
+        Sandbox::new(Limits { fuel_max: 0, ..limits() }, compiling(folder.path())).err().unwrap();
     assert!(error.to_string().contains("`fuel_max`"), "{error}");
+}
+
+#[test]
+fn a_compiler_that_does_not_start_is_no_sandbox() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("modules");
+    for (command, said) in [("/nowhere", "does not start"), ("/bin/false", "failed")] {
+        let compiling = Compiling { command: vec![command.into()], ..compiling(&folder) };
+        let error = Sandbox::new(limits(), compiling).err().unwrap();
+        let SandboxError::Compiler(fault) = &error else { panic!("{error}") };
+        assert!(fault.to_string().contains(said), "{fault}");
+    }
+    let few = CompileLimits { cpu_s_max: 0, ..CompileLimits::default() };
+    let compiling = Compiling { limits: few, ..compiling(&folder) };
+    let error = Sandbox::new(limits(), compiling).err().unwrap();
+    assert!(error.to_string().contains("`cpu_s_max`"), "{error}");
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use support::{
-    Bench, DONE, action, assert_failure, call, core, done, encode, failure, limits, manifest,
-    with_manifest,
+    Bench, DONE, action, assert_failure, call, composed, core, done, encode, failure, limits,
+    manifest, with_manifest,
 };
 use surety_core::effect::Closed;
 use surety_core::machine::Ran;
@@ -94,7 +94,11 @@ async fn i8_a_loop_lets_other_messages_pass_on_its_own_thread() {
 
 #[tokio::test]
 async fn more_calls_than_the_pool_has_room_for_wait() {
-    let bench = Bench::new(Limits { concurrency: 1, wall_ms_max: 20, ..limits() });
+    let bench = Bench::new(Limits { concurrency: 1, wall_ms_max: 3, ..limits() });
+    // Until it is known for quick calls.
+    for _ in 0..20 {
+        assert_eq!(bench.run(DONE).await.outcome.unwrap(), done());
+    }
     let module = bench.deploy(&action(&core("", LOOP)));
     let run = || bench.sandbox.run(&module, call(), Arc::new(Closed));
     let (a, b, c) = tokio::join!(run(), run(), run());
@@ -124,6 +128,27 @@ async fn i8_all_memories_and_tables_count_together() {
         let failure = Bench::new(limits).run_core(&core).await.outcome.unwrap_err();
         assert_failure(&failure, Limit, "the limit `memory_bytes_max` of 1048576 is reached");
     }
+}
+
+#[tokio::test]
+async fn i8_memories_of_all_instances_count_together() {
+    let bench = Bench::new(Limits { memory_bytes_max: 1 << 20, ..limits() });
+    // One page here and two there at first; each of both would fit by itself.
+    let body = "(drop (call $grow (i32.const 7)))
+        (if (i32.lt_s (memory.grow (i32.const 7)) (i32.const 0)) (then unreachable))
+        i32.const 1024";
+    let module = bench.deploy(&with_manifest(composed(body), &manifest("hostile", "1.0.0")));
+    let failure = bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.unwrap_err();
+    assert_failure(&failure, Limit, "the limit `memory_bytes_max` of 1048576 is reached");
+}
+
+#[tokio::test]
+async fn i8_a_guest_holds_as_many_resources_as_it_may() {
+    let bench = Bench::new(Limits { handles_max: 100, ..limits() });
+    let body = "(loop $again (drop (call $new (i32.const 1))) (br $again)) unreachable";
+    let module = bench.deploy(&with_manifest(composed(body), &manifest("hostile", "1.0.0")));
+    let failure = bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.unwrap_err();
+    assert_failure(&failure, Limit, "the limit `handles_max` of 100 is reached");
 }
 
 #[tokio::test]

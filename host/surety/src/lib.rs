@@ -23,6 +23,7 @@ pub mod tokens;
 
 pub mod audit;
 pub mod check;
+pub mod compile;
 pub mod deploy;
 pub mod guest_logs;
 pub mod policy;

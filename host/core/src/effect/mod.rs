@@ -19,6 +19,7 @@ use async_trait::async_trait;
 
 use crate::ports::Fault;
 use crate::record::{Failure, ModuleRef};
+use crate::text::line;
 
 pub use exchanges::{Exchanges, Place};
 pub use request::{BadRequest, HEAD_BYTES_MAX, HEADERS_MAX, HeaderRule, Request, header_rule};
@@ -100,6 +101,9 @@ impl UnsentKind {
     }
 }
 
+/// The longest detail, in bytes.
+const DETAIL_BYTES_MAX: usize = 512;
+
 /// A request that came to nothing. It may have arrived all the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", kind.as_str())]
@@ -111,10 +115,11 @@ pub struct Unsent {
 }
 
 impl Unsent {
-    /// What came to nothing so.
+    /// What came to nothing so. The other side may have a say in the detail, so it
+    /// is kept as a printable line.
     #[must_use]
-    pub fn new(kind: UnsentKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
+    pub fn new(kind: UnsentKind, detail: impl AsRef<str>) -> Self {
+        Self { kind, detail: line(detail.as_ref(), DETAIL_BYTES_MAX) }
     }
 }
 

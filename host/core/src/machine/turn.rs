@@ -53,7 +53,8 @@ impl Turn<'_> {
     #[must_use]
     pub fn step(&self, ran: &Ran, at: Time) -> Step {
         let mut walk = Walk::new(self.workflow, self.loaded, at);
-        walk.journaled = !ran.effects.is_empty();
+        walk.journaled |= !ran.effects.is_empty();
+        walk.unfinished.clear(); // they are in what ran
         match ran.outcome.clone().and_then(|advance| self.accept(advance)) {
             Ok(accepted) => {
                 let mut record = self.record(&walk, ran, accepted.to);

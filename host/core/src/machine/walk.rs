@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Head, Loaded, Next, Phase, Step, TRANSITIONS_MAX, cut};
 use crate::codec::Writer;
+use crate::effect::Effect;
 use crate::ext::MsgExt;
 use crate::guard::{GuardFailure, Scope};
 use crate::message::Message;
@@ -19,6 +20,9 @@ pub(super) struct Walk<'w> {
     loaded: Loaded,
     expect: Seq,
     at: Time,
+    /// What an attempt did that does not come to its own end: it goes into the
+    /// record of whoever moves the message.
+    pub(super) unfinished: Vec<Effect>,
     /// The revision that it starts from has a journal.
     pub(super) journaled: bool,
 }
@@ -38,10 +42,12 @@ impl<'w> Walk<'w> {
     pub(super) fn new(workflow: &'w Workflow, loaded: &Loaded, at: Time) -> Self {
         let mut records = Vec::with_capacity(loaded.records.len() + 2);
         records.extend_from_slice(&loaded.records);
-        let Loaded { message, receipt, head, .. } = loaded;
+        let Loaded { message, receipt, head, journal, .. } = loaded;
+        let unfinished: Vec<_> = journal.iter().map(|entry| entry.effect.clone()).collect();
+        let journaled = !unfinished.is_empty();
         let (message, receipt) = (Arc::clone(message), Arc::clone(receipt));
         let loaded = Loaded { message, receipt, head: head.clone(), records, journal: Vec::new() };
-        Self { workflow, expect: loaded.head.seq, loaded, at, journaled: false }
+        Self { workflow, expect: loaded.head.seq, loaded, at, unfinished, journaled }
     }
 
     pub(super) fn head(&self) -> &Head {
@@ -188,6 +194,7 @@ impl<'w> Walk<'w> {
             record.failure.get_or_insert(failure);
         }
         (head.seq, head.updated_at) = (record.seq, record.at);
+        record.effects.append(&mut self.unfinished);
         let sealed = record.seal();
         head.link = sealed.hash;
         self.loaded.records.push(sealed);
@@ -334,7 +341,8 @@ pub fn admitted(message: Message, receipt: Receipt, workflow: &Workflow) -> (Loa
     };
     let (message, receipt) = (message.into(), receipt.into());
     let loaded = Loaded { message, receipt, head, records: Vec::new(), journal: Vec::new() };
-    let mut walk = Walk { workflow, loaded, expect: 0, at, journaled: false };
+    let unfinished = Vec::new();
+    let mut walk = Walk { workflow, loaded, expect: 0, at, unfinished, journaled: false };
     walk.go(record, ext, None);
     let Step { loaded, next, .. } = walk.finish_unasked();
     (loaded, next)

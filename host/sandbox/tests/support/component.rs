@@ -42,6 +42,52 @@ pub fn action(core: &str) -> Vec<u8> {
     with_manifest(encode(core, None), &manifest("hostile", "1.0.0"))
 }
 
+/// A component of two instances, whose `run` has this body: it can make resources of
+/// its own with `$new`, and grow the other instance's memory with `$grow`.
+pub fn composed(body: &str) -> Vec<u8> {
+    let imports = r#"(import "own" "new" (func $new (param i32) (result i32)))
+        (import "other" "grow" (func $grow (param i32) (result i32)))
+        (memory "#;
+    let main = core("", body).replacen("(memory ", imports, 1);
+    let main = main.replacen("(module", "module $Main", 1);
+    wat::parse_str(COMPOSED.replace("MAIN", &main)).unwrap()
+}
+
+/// The world's `run` over two core instances, of which one is `MAIN`.
+const COMPOSED: &str = r#"(component
+    (import "surety:action/log@1.0.0" (instance $log
+        (type $level' (enum "debug" "info" "warn" "error"))
+        (export "level" (type $level (eq $level')))
+        (export "write" (func (param "level" $level) (param "text" string)))))
+    (type $thing (resource (rep i32)))
+    (core func $new (canon resource.new $thing))
+    (core module $Other (memory (export "memory") 1)
+        (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))
+    (core instance $other (instantiate $Other))
+    (core func $write (canon lower (func $log "write") (memory (core memory $other "memory"))))
+    (core MAIN
+    (core instance $main (instantiate $Main
+        (with "surety:action/log@1.0.0" (instance (export "write" (func $write))))
+        (with "own" (instance (export "new" (func $new))))
+        (with "other" (instance $other))))
+    (type $message' (record (field "msg-id" string) (field "msg-type" string)
+        (field "client-id" string) (field "creation-date" string) (field "signer" string)
+        (field "text" string)))
+    (export $message "message" (type $message'))
+    (type $call' (record (field "message" $message) (field "state" string) (field "seq" u64)
+        (field "step" u64) (field "attempt" u32) (field "now-ms" u64) (field "ext" string)
+        (field "settings" string)))
+    (export $call "call" (type $call'))
+    (type $advance' (record (field "state" string) (field "ext-patch" string)
+        (field "note" (option string))))
+    (export $advance "advance" (type $advance'))
+    (type $failure' (variant (case "transient" string) (case "permanent" string)))
+    (export $failure "failure" (type $failure'))
+    (func $run (param "call" $call) (result (result $advance (error $failure)))
+        (canon lift (core func $main "run") (memory (core memory $main "memory"))
+            (realloc (core func $main "cabi_realloc"))))
+    (export "run" (func $run)))"#;
+
 /// A component from a core module: of the world `action`, or of the world
 /// `test` in a WIT text.
 pub fn encode(core: &str, wit: Option<&str>) -> Vec<u8> {

@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, Once};
 
 use surety_core::crypto::Signature;
@@ -20,12 +21,12 @@ use surety_core::record::{Failure, FailureKind};
 use surety_core::refusal::Refusal;
 use surety_core::scheme::Scheme;
 use surety_core::types::{Address, Digest, Time};
-use surety_sandbox::{Inspected, Limits, Sandbox};
+use surety_sandbox::{CompileLimits, Compiling, Inspected, Limits, NotReady, Sandbox};
 use tempfile::TempDir;
 
 mod component;
 
-pub use component::{DONE, action, core, encode, manifest, with_manifest};
+pub use component::{DONE, action, composed, core, encode, manifest, with_manifest};
 
 /// A sandbox in a folder of its own.
 pub struct Bench {
@@ -38,10 +39,26 @@ pub fn limits() -> Limits {
     Limits { concurrency: 4, ..Limits::default() }
 }
 
+/// Compiles with the compiler of this crate.
+pub fn compiling(folder: &Path) -> Compiling {
+    Compiling {
+        command: vec![env!("CARGO_BIN_EXE_surety-compile").into()],
+        limits: CompileLimits::default(),
+        folder: folder.to_owned(),
+        secret: [7; 32],
+    }
+}
+
 impl Bench {
     pub fn new(limits: Limits) -> Self {
+        Self::compiling_within(limits, CompileLimits::default())
+    }
+
+    /// The same with other limits of compiling.
+    pub fn compiling_within(limits: Limits, compile: CompileLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::new(limits, &folder.path().join("modules")).unwrap();
+        let compiling = compiling(&folder.path().join("modules"));
+        let sandbox = Sandbox::new(limits, Compiling { limits: compile, ..compiling }).unwrap();
         Self { sandbox, folder }
     }
 
@@ -52,7 +69,8 @@ impl Bench {
 
     /// The same, with settings.
     pub fn deploy_with(&self, component: &[u8], settings: &str) -> Result<Arc<Module>, Refusal> {
-        let Inspected { manifest, digest, .. } = self.sandbox.inspect(component)?;
+        let Inspected { manifest, digest, .. } =
+            self.sandbox.inspect(component).map_err(refused)?;
         let deployment = Deployment {
             name: manifest.name,
             version: manifest.version,
@@ -60,7 +78,8 @@ impl Bench {
             settings: settings.into(),
             deployed_at: Time::from_millis(0),
         };
-        self.sandbox.prepare(deployment, component).map(|prepared| self.sandbox.install(prepared))
+        let prepared = self.sandbox.prepare(deployment, component).map_err(refused)?;
+        Ok(self.sandbox.install(prepared))
     }
 
     /// Runs an action with this body.
@@ -72,6 +91,14 @@ impl Bench {
     pub async fn run_core(&self, core: &str) -> Ran {
         let module = self.deploy(&action(core));
         self.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap()
+    }
+}
+
+/// The refusal; what else there is would be the host's failure.
+pub fn refused(not_ready: NotReady) -> Refusal {
+    match not_ready {
+        NotReady::Refused(refusal) => refusal,
+        NotReady::Fault(fault) => panic!("{fault}"),
     }
 }
 

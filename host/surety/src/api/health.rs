@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use surety_core::ports::Reference as _;
 use surety_core::refusal::Code;
 use surety_core::types::{MsgState, MsgType};
+use surety_sandbox::Confined;
 use utoipa::ToSchema;
 
 use super::App;
@@ -19,12 +20,25 @@ use super::problem::Problem;
 /// after which probes give up by themselves.
 const READY_MS_MAX: u64 = 900;
 
-/// How many messages there are.
+/// What the host does.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Status)]
 pub struct StatusView {
     /// In each state of each type.
     pub states: Vec<CountView>,
+    /// How components are compiled.
+    pub compiling: CompilingView,
+}
+
+/// What the kernel holds the process by that compiles a component, beside limits of
+/// memory and time.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Compiling)]
+pub struct CompilingView {
+    /// It can ask the kernel for nothing but memory, its input and its output.
+    pub seccomp: bool,
+    /// It can open no file and no connection.
+    pub landlock: bool,
 }
 
 /// How many messages there are in a state.
@@ -55,7 +69,7 @@ impl HealthView {
     }
 }
 
-/// Count messages by type and state
+/// Count messages by type and state, and say what the host relies on
 #[utoipa::path(
     get,
     path = "/v1/status",
@@ -70,7 +84,8 @@ pub(super) async fn status(
 ) -> Result<Answer<StatusView>, Problem> {
     let view = |((msg_type, msg_state), count)| CountView { msg_type, msg_state, count };
     let states = app.watched.counts().await?.into_iter().map(view).collect();
-    Ok(Answer(StatusView { states }))
+    let Confined { seccomp, landlock } = app.sandbox.confined();
+    Ok(Answer(StatusView { states, compiling: CompilingView { seccomp, landlock } }))
 }
 
 /// Whether the process lives

@@ -170,6 +170,7 @@ fn row(code: Code) -> (StatusCode, &'static str) {
         Code::ModuleInvalid => (S::UNPROCESSABLE_ENTITY, "Module not valid"),
         Code::ModuleImport => (S::UNPROCESSABLE_ENTITY, "Import not allowed"),
         Code::ModuleNotGranted => (S::FORBIDDEN, "Module not granted what it asks for"),
+        Code::ModuleCompileLimit => (S::UNPROCESSABLE_ENTITY, "Module too dear to compile"),
         Code::ModuleVersionUsed => (S::CONFLICT, "Module version used"),
         Code::ModuleUnknown => (S::UNPROCESSABLE_ENTITY, "Module not deployed"),
         Code::ModuleUnfit => (S::UNPROCESSABLE_ENTITY, "Module breaks workflows"),
@@ -220,6 +221,12 @@ impl From<Fault> for Problem {
                 Self::new(
                     Code::Unavailable,
                     "the host cannot keep or read data now, and may or may not have done what was asked; send the same request again",
+                )
+            }
+            Fault::Busy(_) => {
+                tracing::debug!(%fault, "request not answered");
+                Self::busy(
+                    "a module that is needed has as many calls as it may or is being made ready; nothing was done",
                 )
             }
             Fault::Corrupt(_) => {

@@ -14,6 +14,7 @@ mod remote;
 mod action;
 mod archive;
 mod client;
+mod compile;
 mod keys;
 mod message;
 mod reconcile;
@@ -74,6 +75,8 @@ enum Command {
     Archive(archive::Archive),
     /// Verify a bundle, without a host
     Verify(verify::Verify),
+    #[command(name = crate::compile::SUBCOMMAND, hide = true)]
+    Compile(compile::Compile),
 }
 
 /// What every command takes.
@@ -149,6 +152,7 @@ impl Common {
 pub fn run() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     let done = match command {
+        Command::Compile(compile) => return compile.run(),
         Command::Serve(serve) => serve.run(&common),
         Command::Keys(keys) => keys.run(&common),
         Command::Token(token) => token.run(&common),

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 use surety_core::intake::IntakeLimits;
 use surety_egress::EgressConfig;
-use surety_sandbox::Limits;
+use surety_sandbox::{CompileLimits, Limits};
 
 use crate::tokens::TokenEntry;
 pub use sections::{Backend, Controller, Http, Intake, Log, LogFormat, PolicyFiles, Store};
@@ -36,6 +36,8 @@ pub struct Config {
     pub controller: Controller,
     /// What actions may use.
     pub sandbox: Limits,
+    /// What compiling them may use.
+    pub compile: CompileLimits,
     /// What modules may have beyond `log`.
     pub policy: PolicyFiles,
     /// Requests of modules.
@@ -55,6 +57,7 @@ impl Default for Config {
             intake: Intake::default(),
             controller: Controller::default(),
             sandbox: Limits::default(),
+            compile: CompileLimits::default(),
             policy: PolicyFiles::default(),
             egress: EgressConfig::default(),
             log: Log::default(),
@@ -112,6 +115,7 @@ impl Config {
             }
         }
         self.sandbox.check().context("`[sandbox]`")?;
+        self.compile.check().context("`[compile]`")?;
         for (i, token) in self.tokens.iter().enumerate() {
             let twice =
                 self.tokens[..i].iter().any(|t| t.name == token.name || t.hash == token.hash);
@@ -195,6 +199,7 @@ mod tests {
             ("[http]\nconnections_max = \"many\"", "connections_max"),
             ("[http]\nconnections_max = 0", "`http.connections_max` is 0"),
             ("[sandbox]\nfuel_max = 0", "fuel_max"),
+            ("[compile]\nmemory_bytes_max = 1000", "memory_bytes_max"),
             ("[intake]\nmsg_ids_count_max = -1", "msg_ids_count_max"),
             ("[[tokens]]\nname = \"a\"\nrole = \"root\"", "line 3"),
             ("listen = \"here\"", "line 1"),

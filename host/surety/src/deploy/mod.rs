@@ -1,8 +1,10 @@
 //! Modules and workflows, between the catalog that keeps them and the sandbox
 //! and the registry that run them.
 
+mod missing;
 mod removal;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
@@ -12,7 +14,7 @@ use surety_core::refusal::{Code, Finding, Refusal};
 use surety_core::types::Digest;
 use surety_core::workflow::Workflow;
 use surety_core::workflows::Workflows;
-use surety_sandbox::{Prepared, Sandbox};
+use surety_sandbox::{Inspected, NotReady, Prepared, Sandbox};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::check;
@@ -29,6 +31,15 @@ pub enum NotDeployed {
 impl From<Refusal> for NotDeployed {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<NotReady> for NotDeployed {
+    fn from(not_ready: NotReady) -> Self {
+        match not_ready {
+            NotReady::Refused(refusal) => Self::Refused(refusal),
+            NotReady::Fault(fault) => Self::Fault(fault),
+        }
     }
 }
 
@@ -58,8 +69,8 @@ impl Deployer {
         workflows: Arc<Workflows>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        // One at a time: compiling takes gigabytes for the largest components,
-        // and the order in the catalog is the order of taking effect.
+        // One at a time: the order in the catalog is the order of taking effect, and
+        // only one component is compiled at a time.
         let turn = Arc::new(Semaphore::new(1));
         Arc::new(Self { catalog, guarantee, sandbox, workflows, clock, turn })
     }
@@ -70,30 +81,21 @@ impl Deployer {
         Arc::clone(&self.turn).try_acquire_owned().ok()
     }
 
-    /// At a start: makes everything run that the catalog has.
+    /// At a start: makes everything run that the catalog has. What has to be compiled
+    /// again is compiled afterwards, while the host serves.
     ///
     /// # Errors
     /// Which module or workflow cannot run here any more. The messages that are
     /// pinned to it would park one by one, so a person should see it first.
-    pub async fn load(&self) -> anyhow::Result<()> {
+    pub async fn load(self: &Arc<Self>) -> anyhow::Result<()> {
+        let mut missing = BTreeSet::new();
         for deployment in self.catalog.modules().await? {
             let name = format!("{}@{}", deployment.name, deployment.version);
             let digest = deployment.digest;
-            let component = self.catalog.component(digest).await?;
-            let component = component
-                .ok_or_else(|| anyhow!("the component {digest} of the module {name} is gone"))?;
-            let prepared = self.prepare(deployment, component).await?;
-            let prepared =
-                prepared.with_context(|| format!("the deployed module {name} is refused"))?;
-            for ungranted in prepared.module().ungranted() {
-                tracing::warn!(
-                    module = name,
-                    pointer = ungranted.pointer,
-                    detail = ungranted.detail,
-                    "a deployed module lacks what it asks for"
-                );
+            let restored = self.restore(deployment).await;
+            if !restored.with_context(|| format!("the deployed module {name} is refused"))? {
+                missing.insert(digest);
             }
-            self.sandbox.install(prepared);
         }
         for text in self.catalog.workflows().await? {
             let digest = Digest::of(text.as_bytes());
@@ -102,7 +104,28 @@ impl Deployer {
             })?;
             self.workflows.add(workflow.into());
         }
+        if !missing.is_empty() {
+            tokio::spawn(Arc::clone(self).compile_missing(missing));
+        }
         Ok(())
+    }
+
+    /// Installs a deployment; gives whether it can run already.
+    async fn restore(&self, deployment: Deployment) -> anyhow::Result<bool> {
+        let (sandbox, of) = (Arc::clone(&self.sandbox), deployment.clone());
+        if let Some(prepared) = aside(move || sandbox.restore(&of)).await?? {
+            say_ungranted(&self.sandbox.install(prepared));
+            return Ok(true);
+        }
+        let component = self.component(deployment.digest).await?;
+        let read = self.inspect(component).await??;
+        say_ungranted(&*self.sandbox.announce(&deployment, read)?);
+        Ok(false)
+    }
+
+    async fn component(&self, digest: Digest) -> anyhow::Result<Vec<u8>> {
+        let component = self.catalog.component(digest).await?;
+        component.ok_or_else(|| anyhow!("its component {digest} is gone"))
     }
 
     /// Deploys a component with its settings. Whether the caller is still there
@@ -129,7 +152,7 @@ impl Deployer {
         component: Vec<u8>,
         settings: Arc<str>,
     ) -> Result<(Arc<Module>, Deployment), NotDeployed> {
-        let inspected = self.sandbox.inspect(&component)?;
+        let inspected = self.inspect(component.clone()).await??;
         let (name, version) = (inspected.manifest.name, inspected.manifest.version);
         let used = self
             .catalog
@@ -161,12 +184,18 @@ impl Deployer {
         Ok((module, deployment))
     }
 
+    /// Reads a component.
+    async fn inspect(&self, component: Vec<u8>) -> Result<Result<Inspected, NotReady>, Fault> {
+        let sandbox = Arc::clone(&self.sandbox);
+        aside(move || sandbox.inspect(&component)).await
+    }
+
     /// Compiles, if need be.
     async fn prepare(
         &self,
         deployment: Deployment,
         component: Vec<u8>,
-    ) -> Result<Result<Prepared, Refusal>, Fault> {
+    ) -> Result<Result<Prepared, NotReady>, Fault> {
         let sandbox = Arc::clone(&self.sandbox);
         aside(move || sandbox.prepare(deployment, &component)).await
     }
@@ -248,5 +277,17 @@ fn workflow_name(text: &str, digest: Digest) -> String {
     match (value["msg_type"].as_str(), value["version"].as_u64()) {
         (Some(msg_type), Some(version)) => format!("`{msg_type}` version {version} ({digest})"),
         _ => digest.to_string(),
+    }
+}
+
+/// A module that was deployed runs without what the policy no longer grants.
+fn say_ungranted(module: &Module) {
+    for ungranted in module.ungranted() {
+        tracing::warn!(
+            ?module,
+            pointer = ungranted.pointer,
+            detail = ungranted.detail,
+            "a deployed module lacks what it asks for"
+        );
     }
 }

@@ -96,7 +96,7 @@ async fn work(controller: Arc<Controller>, stop: Stop) -> Result<(), Fault> {
         };
         match ended {
             Ok(()) => {}
-            Err(fault @ Fault::Unavailable(_)) => {
+            Err(fault @ (Fault::Unavailable(_) | Fault::Busy(_))) => {
                 tracing::warn!(%fault, "the feeder does not answer");
                 tokio::time::sleep(UNAVAILABLE_DELAY).await;
             }

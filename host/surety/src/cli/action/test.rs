@@ -2,15 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 use surety_kit::Project;
+use surety_sandbox::Compiling;
 
 use super::build::build;
 use crate::cli::exit::Failed;
 use crate::cli::{Common, Output};
+use crate::compile::by_this_binary;
+use crate::config::Config;
+use crate::data::{is_exposed, new_key, read_key, write_secret};
 use crate::fixture::{Bench, Expect, Fixture, Held};
 
 /// Fixtures of a project: more are not written by hand.
@@ -53,15 +57,15 @@ struct CaseView {
 
 impl Test {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
-        let limits = common.config(self.config.as_ref())?.sandbox;
+        let config = common.config(self.config.as_ref())?;
+        let limits = config.sandbox;
         let project = Project::open(&self.folder)?;
         let component = match self.no_build {
             true => crate::cli::input::bytes(&project.component())?,
             false => build(&project, &limits)?.0,
         };
         let fixtures = fixtures(&project.folder.join("fixtures"))?;
-        let cache = project.cache().join("compiled");
-        let bench = Bench::new(component, limits, &cache)?.map_err(Failed::refused)?;
+        let bench = Bench::new(component, limits, compiling(&config)?)?.map_err(Failed::refused)?;
         let mut wrong = 0;
         for (name, file) in &fixtures {
             let case = self.case(&bench, name, file)?;
@@ -193,4 +197,18 @@ mod tests {
         assert_eq!(shown, expected);
         assert!(difference(None, &expect("b")).contains("\n      + {"));
     }
+}
+
+/// Compiled components are kept in the user's own folder and not in the project's:
+/// that may be somebody else's, and what is loaded is code.
+fn compiling(config: &Config) -> anyhow::Result<Compiling> {
+    let folder = config.data_folder()?.join("fixtures");
+    std::fs::create_dir_all(&folder)?;
+    let key = folder.join("key");
+    if !key.try_exists()? {
+        write_secret(&key, new_key().1.as_bytes())?;
+    }
+    ensure!(!is_exposed(&key)?, "the key {} can be read by other users", key.display());
+    let secret = read_key(&key)?.secret_for("compiled modules");
+    Ok(by_this_binary(config.compile, folder.join("compiled"), secret)?)
 }

@@ -1,0 +1,215 @@
+//! Hostile modules on the real host: each is refused, or harms its own message
+//! alone, within a time and a memory that are bounded, and the reason is on record
+//! (I5, I7, I8). Everybody else's messages go on.
+//!
+//! The host is the binary that `SURETY_BIN` names, so the corpus runs against a
+//! release build as well:
+//! `SURETY_BIN=$PWD/target/release/surety cargo test -p surety-tests --test hostile`.
+
+mod bombs;
+mod calls;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use surety_tests::host::{Host, path, sign, withdrawal};
+use surety_tests::rig::client_key;
+use tempfile::TempDir;
+
+#[allow(dead_code, unreachable_pub, reason = "shared with the sandbox's own tests")]
+#[path = "../../host/sandbox/tests/support/component.rs"]
+mod component;
+
+/// How long one case may take, from push to the end of its message: the longest are
+/// stopped by the limits below.
+const CASE_MAX: Duration = Duration::from_secs(90);
+
+/// By how much the host's memory may have grown after a case: what the pool keeps
+/// resident of the memories of a few instances, and the largest component, in base64
+/// and without.
+const GROWTH_BYTES_MAX: u64 = 160 << 20;
+
+/// Limits of compiling that stop the bombs soon.
+const CONFIG: &str = "[compile]\ncpu_s_max = 4\nwall_ms_max = 40000\n\
+    memory_bytes_max = 2147483648\noutput_bytes_max = 33554432\n\
+    [log]\nlevel = \"warn,surety::guest=off\"\n";
+
+/// What becomes of a module.
+enum End {
+    /// It is not deployed: a code, and what the refusal says.
+    Refused(&'static str, &'static str),
+    /// Its message parks with this error, after so many transitions.
+    Parked(&'static str, u64),
+    /// It runs like any other.
+    Done,
+}
+
+/// A module, and what becomes of it.
+struct Case {
+    name: &'static str,
+    module: Vec<u8>,
+    end: End,
+}
+
+fn manifest(version: usize, limits: &Value) -> String {
+    json!({
+        "name": "hostile", "version": format!("1.0.{version}"),
+        "world": "surety:action/action@1.0.0", "reads": true, "settings": true,
+        "returns": {"done": {
+            "type": "object", "additionalProperties": false,
+            "properties": {"x": {"type": "string"}},
+        }},
+        "limits": limits,
+    })
+    .to_string()
+}
+
+fn workflow() -> Value {
+    json!({
+        "msg_type": "prank", "version": 1, "initial": "start", "schema": {"type": "object"},
+        "states": {
+            "start": {"invoke": "hostile@^1", "targets": ["done"], "on_failure": "failed",
+                "retry": {"max_attempts": 2, "first_delay": "10ms"}},
+            "done": {"final": true}, "failed": {"parked": true},
+        },
+    })
+}
+
+/// A host on which `acme` may submit pranks, too.
+fn start(folder: &Path) -> Host {
+    let config = folder.join("surety.toml");
+    fs::write(&config, CONFIG).unwrap();
+    let host = Host::start_with(&folder.join("data"), &["--config", &path(&config)]);
+    host.deploy();
+    let address = client_key().address().to_string();
+    let types = ["--type", "withdrawal", "--type", "prank"];
+    let client = [&["client", "put", "acme", "--signer", address.as_str()][..], &types].concat();
+    let _ = host.done(&client);
+    host
+}
+
+fn push(host: &Host, module: &[u8]) -> (u16, Value) {
+    let component = BASE64_STANDARD.encode(module);
+    let push = json!({"component": component, "settings": {}}).to_string();
+    host.ask("PUT", "/v1/modules", &push).unwrap()
+}
+
+fn submit(host: &Host) -> String {
+    let id = host.msg_id().unwrap();
+    let mut prank = withdrawal(&id);
+    prank["msg_type"] = json!("prank");
+    let body = sign(&client_key(), &prank.to_string()).to_string();
+    let (status, answer) = host.ask("POST", "/v1/messages", &body).unwrap();
+    assert_eq!(status, 202, "{answer}");
+    id
+}
+
+/// The memory that a process has, in bytes.
+fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
+}
+
+fn run(host: &Host, case: &Case) {
+    let Case { name, module, end } = case;
+    let (started, before) = (Instant::now(), resident(host.pid()));
+    // Somebody else's message goes its way while the module is looked at.
+    let (status, answer) = std::thread::scope(|scope| {
+        let pushed = scope.spawn(|| push(host, module));
+        let neighbour = host.submit();
+        assert_eq!(host.end_of(&neighbour)["msg_state"], "notified", "{name}");
+        pushed.join().unwrap()
+    });
+    if let End::Refused(code, detail) = end {
+        assert!((400..500).contains(&status), "{name}: {status} {answer}");
+        assert_eq!(answer["code"], *code, "{name}: {answer}");
+        assert!(answer.to_string().contains(detail), "{name}: {answer}");
+    } else {
+        assert_eq!(status, 200, "{name}: {answer}");
+        let (status, answer) = host.ask("PUT", "/v1/workflows", &workflow().to_string()).unwrap();
+        assert!(status < 300, "{name}: {answer}");
+        // Twice, so that what the first left behind would be seen.
+        let ids = [submit(host), submit(host)];
+        for id in ids {
+            check(host, name, &host.end_of(&id), end);
+        }
+    }
+    let neighbour = host.submit();
+    assert_eq!(host.end_of(&neighbour)["msg_state"], "notified", "{name}");
+    let (took, grown) = (started.elapsed(), resident(host.pid()).saturating_sub(before));
+    assert!(took < CASE_MAX, "{name}: {took:?}");
+    assert!(grown < GROWTH_BYTES_MAX, "{name}: grown by {grown}");
+}
+
+fn check(host: &Host, name: &str, message: &Value, end: &End) {
+    let End::Parked(reason, revisions) = end else {
+        assert_eq!(message["msg_state"], "done", "{name}: {message}");
+        return;
+    };
+    assert_eq!(
+        (&message["msg_state"], &message["parked"]),
+        (&json!("failed"), &json!(true)),
+        "{name}: {message}"
+    );
+    let error = message["last_error"].as_str().unwrap();
+    assert!(error.contains(reason), "{name}: {error}");
+    assert!(!error.contains(char::is_control), "{name}: {error:?}");
+    assert_eq!(message["seq"], *revisions, "{name}: {message}");
+    // The reason is in the history as well, which is what is proven later.
+    let id = message["msg_id"].as_str().unwrap();
+    let (_, history) = host.ask("GET", &format!("/v1/messages/{id}/history"), "").unwrap();
+    assert!(history.to_string().contains("\"failed\""), "{name}: {history}");
+    // Parked is not final: there is nothing to take out yet.
+    let (status, problem) = host.ask("GET", &format!("/v1/messages/{id}/bundle"), "").unwrap();
+    assert_eq!((status, &problem["code"]), (409, &json!("not_archived")), "{name}: {problem}");
+}
+
+#[test]
+fn i8_a_hostile_call_harms_its_own_message_alone() {
+    let folder = TempDir::new().unwrap();
+    let host = start(folder.path());
+    calls::cases().iter().for_each(|case| run(&host, case));
+}
+
+#[test]
+fn i8_a_hostile_component_is_refused_in_time() {
+    let folder = TempDir::new().unwrap();
+    let host = start(folder.path());
+    bombs::cases().iter().for_each(|case| run(&host, case));
+}
+
+#[test]
+fn a_start_without_compiled_modules_serves_and_compiles_them_again() {
+    let folder = TempDir::new().unwrap();
+    let mut host = Host::start(folder.path());
+    host.deploy();
+    let compiled = || fs::read_dir(folder.path().join("compiled")).unwrap().map(|e| e.unwrap());
+    let files = || compiled().filter(|e| e.file_type().unwrap().is_file()).count();
+    let kept = files();
+    assert!(host.stop() && kept > 0);
+    // One is gone, one is another's, one is cut off: none is loaded as it is.
+    let mut paths: Vec<_> = compiled().map(|e| e.path()).filter(|path| path.is_file()).collect();
+    paths.sort();
+    fs::remove_file(&paths[0]).unwrap();
+    fs::copy(&paths[3], &paths[1]).unwrap();
+    fs::OpenOptions::new().write(true).open(&paths[2]).unwrap().set_len(1000).unwrap();
+
+    let host = Host::start(folder.path());
+    let message = host.submit();
+    assert_eq!(host.end_of(&message)["msg_state"], "notified");
+    let (_, history) = host.ask("GET", &format!("/v1/messages/{message}/history"), "").unwrap();
+    // Waiting for the compiler is no failed attempt.
+    for record in history["records"].as_array().unwrap() {
+        assert!(record["attempt"].as_u64().unwrap() <= 1, "{history}");
+    }
+    let started = Instant::now();
+    while files() < kept {
+        assert!(started.elapsed() < CASE_MAX);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

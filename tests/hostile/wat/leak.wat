@@ -1,0 +1,15 @@
+;; Looks for what an instance before it left in memory and table, and leaves something.
+(table $kept 16 funcref)
+(elem declare func $hostile)
+(func $hostile (result i32)
+  (local $at i32)
+  (if (i32.lt_s (memory.grow (i32.const 8)) (i32.const 0)) (then unreachable))
+  (local.set $at (i32.const 131072))
+  (loop $next
+    (if (i32.load (local.get $at)) (then unreachable))
+    (i32.store (local.get $at) (i32.const 0x5ec4e7))
+    (local.set $at (i32.add (local.get $at) (i32.const 4)))
+    (br_if $next (i32.lt_u (local.get $at) (i32.const 655360))))
+  (if (i32.eqz (ref.is_null (table.get $kept (i32.const 3)))) (then unreachable))
+  (table.set $kept (i32.const 3) (ref.func $hostile))
+  (i32.const 1024))
