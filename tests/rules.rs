@@ -19,8 +19,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// core ← store, core ← sandbox, core ← egress, core ← audit, all five ← surety ← tests; the four
-/// never see each other; the SDK sees none of them, and neither does the kit, which
+/// core ← store, core ← sandbox, core ← egress, core ← audit, all five ← surety ←
+/// tests; the four never see each other; the SDK sees none of them, and neither does the kit, which
 /// surety and xtask use.
 #[test]
 fn crates_depend_only_downwards() {

@@ -138,7 +138,8 @@ async fn i8_memories_of_all_instances_count_together() {
         (if (i32.lt_s (memory.grow (i32.const 7)) (i32.const 0)) (then unreachable))
         i32.const 1024";
     let module = bench.deploy(&with_manifest(composed(body), &manifest("hostile", "1.0.0")));
-    let failure = bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.unwrap_err();
+    let failure =
+        bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.unwrap_err();
     assert_failure(&failure, Limit, "the limit `memory_bytes_max` of 1048576 is reached");
 }
 
@@ -147,7 +148,8 @@ async fn i8_a_guest_holds_as_many_resources_as_it_may() {
     let bench = Bench::new(Limits { handles_max: 100, ..limits() });
     let body = "(loop $again (drop (call $new (i32.const 1))) (br $again)) unreachable";
     let module = bench.deploy(&with_manifest(composed(body), &manifest("hostile", "1.0.0")));
-    let failure = bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.unwrap_err();
+    let failure =
+        bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.unwrap_err();
     assert_failure(&failure, Limit, "the limit `handles_max` of 100 is reached");
 }
 

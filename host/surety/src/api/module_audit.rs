@@ -8,12 +8,16 @@ use surety_audit::{Audit as AuditView, Deployed, reach};
 use surety_core::module::Module;
 use surety_core::refusal::Code;
 use surety_core::types::Digest;
+use tokio::sync::Semaphore;
 
 use super::App;
 use super::auth::Audit;
 use super::extract::Path;
 use super::problem::Problem;
 use crate::audit::audit;
+
+/// Audits at once: each holds a component in memory, and some of them twice.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// Audit a deployed module
 ///
@@ -34,6 +38,7 @@ pub(super) async fn get(
     _: Audit,
     Path(digest): Path<Digest>,
 ) -> Result<Answer<AuditView>, Problem> {
+    let turn = TURNS.try_acquire().map_err(|_| Problem::busy("other audits are under way"))?;
     let deployed: Vec<Deployed> = app.sandbox.deployed().iter().map(|m| name(m)).collect();
     let module = deployed.iter().find(|module| module.digest == digest).cloned();
     let component = match module.is_some() {
@@ -47,6 +52,7 @@ pub(super) async fn get(
     let clients = app.clients.list().await?;
     // A large one takes a while, and nobody else should wait for it.
     let audited = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let mut view = audit(&component, &app.config.sandbox, app.sandbox.policy(), None);
         view.reach = Some(reach(&module, &deployed, &app.workflows.all(), &clients));
         view
