@@ -172,6 +172,12 @@ impl Sandbox {
         Self { log: Some(log), ..self }
     }
 
+    /// What modules may have beyond `log`.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// The same under a policy; without one modules have nothing but `log`.
     #[must_use]
     pub fn under(self, policy: Policy) -> Self {

@@ -201,7 +201,8 @@ impl Limits {
     }
 
     /// The limits of modules of a world.
-    pub(crate) fn of_world(self, world: World) -> Self {
+    #[must_use]
+    pub fn of_world(self, world: World) -> Self {
         match world {
             World::Action => self,
             World::Validator => Self {

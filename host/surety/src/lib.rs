@@ -22,6 +22,7 @@ pub mod clock;
 pub mod data;
 pub mod tokens;
 
+pub mod audit;
 pub mod canaries;
 pub mod check;
 pub mod compile;

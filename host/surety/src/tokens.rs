@@ -14,7 +14,7 @@ use crate::clock::random_bytes;
 pub enum Role {
     /// Asks about messages and deployments.
     Reader,
-    /// Asks, and takes out proofs.
+    /// Asks, takes out proofs, and audits what is deployed.
     Auditor,
     /// Asks, and deploys modules and workflows.
     Deployer,
@@ -27,7 +27,8 @@ pub enum Role {
 pub enum Permission {
     /// To see messages, histories and what is deployed.
     Read,
-    /// To take out a bundle, which holds a message whole.
+    /// To take out a bundle, which holds a message whole, and to audit what is
+    /// deployed.
     Audit,
     /// To change what is deployed.
     Deploy,

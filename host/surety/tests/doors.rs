@@ -119,11 +119,15 @@ fn what_is_documented_to_need_a_token_needs_one() {
 fn each_role_gets_as_far_as_it_may() {
     let bundle = "/v1/messages/00000000-0000-7000-8000-000000000000/bundle";
     let revoke = &format!("/v1/modules/0x{}/revoke", "0".repeat(64));
+    let audit = &format!("/v1/modules/0x{}/audit", "0".repeat(64));
     with_host(|host| {
         for (method, path, allowed) in [
             ("GET", "/v1/messages", &Role::ALL[..]),
             ("GET", "/v1/clients", &Role::ALL),
             ("GET", bundle, &[Role::Auditor, Role::Operator]),
+            ("GET", audit, &[Role::Auditor, Role::Operator]),
+            ("GET", "/v1/workflows/t/1/touches", &[Role::Auditor, Role::Operator]),
+            ("GET", "/v1/workflows/t/1", &Role::ALL),
             ("PUT", "/v1/modules", &[Role::Deployer, Role::Operator]),
             ("PUT", "/v1/workflows", &[Role::Deployer, Role::Operator]),
             ("PUT", "/v1/clients/acme", &[Role::Operator]),
@@ -146,6 +150,7 @@ fn each_role_gets_as_far_as_it_may() {
 #[test]
 fn every_refusal_is_a_problem_document() {
     let long = vec![b' '; 1 << 20];
+    let audit = &format!("/v1/modules/0x{}/audit", "0".repeat(64));
     with_host(|host| {
         let token = Some(host.token(Role::Operator));
         for (method, path, body, status, code) in [
@@ -166,6 +171,10 @@ fn every_refusal_is_a_problem_document() {
             ("GET", "/v1/messages?limit=0", b"", 400, "request_invalid"),
             ("GET", "/v1/messages?client=a", b"", 400, "request_invalid"),
             ("GET", "/v1/messages/00000000-0000-7000-8000-000000000000", b"", 404, "not_found"),
+            ("GET", "/v1/workflows/t/1", b"", 404, "not_found"),
+            ("GET", "/v1/workflows/t/1/touches", b"", 404, "not_found"),
+            ("GET", audit, b"", 404, "not_found"),
+            ("GET", "/v1/modules/0x00/audit", b"", 400, "request_invalid"),
             ("GET", "/v1/workflows/t/1/graph", b"", 404, "not_found"),
             ("GET", "/v1/workflows/t/one/graph", b"", 400, "request_invalid"),
             ("GET", "/v1/workflows/t/1/graph?format=png", b"", 400, "request_invalid"),

@@ -64,7 +64,7 @@ fn check(parts: &Parts, app: &App, permission: Permission) -> Result<String, Pro
     let (name, role) = (&entry.name, entry.role.as_str());
     let what = match permission {
         Permission::Read => "read",
-        Permission::Audit => "take out bundles",
+        Permission::Audit => "take out bundles or audit what is deployed",
         Permission::Deploy => "deploy",
         Permission::Operate => "register clients, move messages or read modules' logs",
     };

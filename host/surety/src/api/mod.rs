@@ -21,11 +21,13 @@ pub mod logs;
 pub mod message_types;
 pub mod messages;
 pub mod migrate;
+pub mod module_audit;
 pub mod modules;
 pub mod msg_ids;
 pub mod revocations;
 pub mod typed_data;
 pub mod workflow_graph;
+pub mod workflow_touches;
 pub mod workflows;
 
 use std::panic::AssertUnwindSafe;
@@ -117,10 +119,12 @@ fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(canaries::end))
         .routes(routes!(revocations::revoke))
         .routes(routes!(revocations::list))
+        .routes(routes!(module_audit::get))
         .routes(routes!(workflows::put, workflows::list))
-        .routes(routes!(workflows::remove))
+        .routes(routes!(workflows::get, workflows::remove))
         .routes(routes!(migrate::migrate))
         .routes(routes!(workflow_graph::get))
+        .routes(routes!(workflow_touches::get))
         .routes(routes!(message_types::get))
         .routes(routes!(typed_data::get))
         .routes(routes!(clients::list))

@@ -20,8 +20,8 @@ use super::problem::{PROBLEM_JSON, ProblemView};
 struct Preamble;
 
 /// What a token is for.
-const TOKEN: &str = "A token with a role. reader: asks; auditor: asks, and takes out bundles; \
-    deployer: asks, and deploys; operator: all, registers clients, moves messages, and reads \
+const TOKEN: &str = "A token with a role. reader: asks; auditor: asks, takes out bundles, and \
+    audits what is deployed; deployer: asks, and deploys; operator: all, registers clients, moves messages, and reads \
     what modules wrote.";
 
 /// The document without endpoints.

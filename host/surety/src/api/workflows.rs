@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::Json as Answer;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use surety_core::refusal::{Code, Refusal};
 use surety_core::types::{Digest, MsgState, MsgType};
@@ -110,6 +111,31 @@ pub(super) async fn list(
     let all = app.workflows.all();
     let workflows = all.iter().map(|workflow| view(&app, &pins, workflow)).collect();
     Ok(Answer(WorkflowsView { workflows }))
+}
+
+/// Get a workflow's text, exactly as it is deployed and hashed
+#[utoipa::path(
+    get,
+    path = "/v1/workflows/{type}/{version}",
+    operation_id = "get_workflow",
+    tag = "deployment",
+    params(
+        ("type" = String, Path, description = "Message type"),
+        ("version" = u32, Path, description = "Version"),
+    ),
+    responses((status = 200, description = "The workflow", body = Object)),
+    security(("token" = [])),
+)]
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    _: Read,
+    Paths(msg_type, version): Paths<MsgType, u32>,
+) -> Result<impl IntoResponse, Problem> {
+    let workflow = app.workflows.version(&msg_type, version).ok_or_else(|| {
+        let detail = format!("no workflow `{msg_type}` of the version {version} is deployed");
+        Problem::new(Code::NotFound, detail)
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], workflow.text.to_string()))
 }
 
 /// Remove a version of a workflow

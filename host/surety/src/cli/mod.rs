@@ -2,9 +2,9 @@
 //! and one in its match.
 //!
 //! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` (as typed data
-//! with a definition at hand), `action new|build|check|test`, `workflow graph` of a
-//! file and, with modules given, `workflow check` work here; all others ask a host
-//! over HTTP.
+//! with a definition at hand), `action new|build|check|test`, `action audit` and
+//! `workflow graph` of a file and, with modules given, `workflow check|touches` work
+//! here; all others ask a host over HTTP.
 
 mod exit;
 mod input;

@@ -116,7 +116,7 @@ pub(super) fn report(
 }
 
 /// All schemas of a manifest compile, whatever the settings are.
-fn check_schemas(manifest: &Manifest) -> Result<(), Refusal> {
+pub(super) fn check_schemas(manifest: &Manifest) -> Result<(), Refusal> {
     let named =
         [("/reads".to_owned(), &manifest.reads), ("/settings".to_owned(), &manifest.settings)];
     let returns =

@@ -1,5 +1,6 @@
 //! `surety action`
 
+mod audit;
 mod build;
 mod canary;
 mod check;
@@ -25,6 +26,8 @@ pub(super) enum Action {
     Build(build::Build),
     /// Say what a push would say of a component, without a host
     Check(check::Check),
+    /// Say what a module is made of, may do and is run by, without running it
+    Audit(audit::Audit),
     /// Build a project and run it in the sandbox against its fixtures
     Test(test::Test),
     /// Deploy a component; its manifest says name and version
@@ -55,6 +58,7 @@ impl Action {
             Self::New(new) => new.run(common),
             Self::Build(build) => build.run(common),
             Self::Check(check) => check.run(common),
+            Self::Audit(audit) => audit.run(common),
             Self::Test(test) => test.run(common),
             Self::Push(push) => push.run(common),
             Self::List => list::run(common),

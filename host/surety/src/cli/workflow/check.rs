@@ -49,7 +49,7 @@ impl Check {
     pub(in crate::cli) fn run(self, common: &Common) -> Result<(), Failed> {
         let text = inlined(&self.file)?;
         let workflow = Workflow::parse(&text).map_err(Failed::refused)?;
-        let modules = match self.given()? {
+        let modules = match given(&self.module, self.modules.as_deref())? {
             Some(modules) => modules,
             None => deployed(&common.remote()?, &workflow).map_err(alone)?,
         };
@@ -72,29 +72,32 @@ impl Check {
             found => Err(Failed::Found(found)),
         }
     }
+}
 
-    /// The modules of the command line, if it names any.
-    fn given(&self) -> Result<Option<Vec<Known>>, Failed> {
-        let mut files = self.module.clone();
-        if let Some(folder) = &self.modules {
-            files.extend(components(folder)?);
-        } else if files.is_empty() {
-            return Ok(None);
-        }
-        let read = |file: &PathBuf| {
-            let Inspected { manifest, digest, .. } =
-                inspect(&input::bytes(file)?, &Limits::default()).map_err(Failed::refused)?;
-            Ok((Arc::new(manifest), digest))
-        };
-        files.iter().map(read).collect::<Result<_, Failed>>().map(Some)
+/// The modules of the command line, if it names any: files, and all of a folder.
+pub(super) fn given(
+    files: &[PathBuf],
+    folder: Option<&Path>,
+) -> Result<Option<Vec<Known>>, Failed> {
+    let mut files = files.to_vec();
+    if let Some(folder) = folder {
+        files.extend(components(folder)?);
+    } else if files.is_empty() {
+        return Ok(None);
     }
+    let read = |file: &PathBuf| {
+        let Inspected { manifest, digest, .. } =
+            inspect(&input::bytes(file)?, &Limits::default()).map_err(Failed::refused)?;
+        Ok((Arc::new(manifest), digest))
+    };
+    files.iter().map(read).collect::<Result<_, Failed>>().map(Some)
 }
 
 /// A module's manifest, and the digest of its component.
-type Known = (Arc<Manifest>, Digest);
+pub(super) type Known = (Arc<Manifest>, Digest);
 
 /// The highest version that fits.
-fn best<'m>(modules: &'m [Known], spec: &ModuleSpec) -> Option<&'m Known> {
+pub(super) fn best<'m>(modules: &'m [Known], spec: &ModuleSpec) -> Option<&'m Known> {
     let fits = |(m, digest): &&Known| spec.admits(&m.name, &m.version, *digest);
     modules.iter().filter(fits).max_by(|(a, _), (b, _)| a.version.cmp(&b.version))
 }
@@ -114,7 +117,7 @@ fn components(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// What the host would run: of each module that is named, what it has.
-fn deployed(remote: &Remote, workflow: &Workflow) -> Result<Vec<Known>, Failed> {
+pub(super) fn deployed(remote: &Remote, workflow: &Workflow) -> Result<Vec<Known>, Failed> {
     let ModulesView { modules } = remote.get("/v1/modules")?.read()?;
     let mut known = Vec::new();
     for module in modules {
@@ -133,7 +136,7 @@ fn manifest(value: Value) -> anyhow::Result<Manifest> {
 }
 
 /// Says how to do without a host.
-fn alone(failed: Failed) -> Failed {
+pub(super) fn alone(failed: Failed) -> Failed {
     match failed {
         Failed::Unreachable(why) => Failed::Unreachable(format!(
             "{why}; nothing was checked against modules: name them by --module or --modules"

@@ -15,6 +15,7 @@ use crate::api::workflows::WorkflowsView;
 use crate::cli::Common;
 use crate::cli::exit::Failed;
 use crate::cli::output::document;
+use crate::cli::remote::Remote;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Graph {
@@ -57,8 +58,15 @@ fn draw(file: &Path, format: Format) -> Result<String, Failed> {
 
 /// Asks the host for its picture of a deployed workflow.
 fn fetch(common: &Common, workflow: &str, format: Format) -> Result<String, Failed> {
-    let (name, version) = name_and_version(workflow)?;
     let remote = common.remote()?;
+    let path = format!("{}/graph?format={format}", deployed(&remote, workflow)?);
+    let picture = remote.get(&path)?.bytes().to_vec();
+    Ok(String::from_utf8(picture).context("the host's picture is not UTF-8")?)
+}
+
+/// The path of a deployed workflow: of the version that is named, or that admits.
+pub(super) fn deployed(remote: &Remote, workflow: &str) -> Result<String, Failed> {
+    let (name, version) = name_and_version(workflow)?;
     let version = match version {
         Some(version) => version,
         None => {
@@ -68,9 +76,7 @@ fn fetch(common: &Common, workflow: &str, format: Format) -> Result<String, Fail
             admitting.next().ok_or_else(none)?.version
         }
     };
-    let path = format!("/v1/workflows/{name}/{version}/graph?format={format}");
-    let picture = remote.get(&path)?.bytes().to_vec();
-    Ok(String::from_utf8(picture).context("the host's picture is not UTF-8")?)
+    Ok(format!("/v1/workflows/{name}/{version}"))
 }
 
 fn name_and_version(workflow: &str) -> anyhow::Result<(MsgType, Option<u32>)> {

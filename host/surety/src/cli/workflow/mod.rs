@@ -3,6 +3,7 @@
 mod check;
 mod graph;
 mod migrate;
+mod touches;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub(super) enum Workflow {
     Check(check::Check),
     /// Draw a workflow
     Graph(graph::Graph),
+    /// Say what messages can ever touch: modules, hosts, secrets, over all states
+    Touches(touches::Touched),
     /// List the deployed workflows, with the open messages pinned to each
     List,
     /// Move open messages to a version of their workflow
@@ -53,6 +56,7 @@ impl Workflow {
             }
             Self::Check(check) => check.run(common)?,
             Self::Graph(graph) => graph.run(common)?,
+            Self::Touches(touches) => touches.run(common)?,
             Self::List => {
                 let view: WorkflowsView = common.remote()?.get("/v1/workflows")?.read()?;
                 common.output().value(&view, |view| show(&view.workflows))?;
@@ -72,7 +76,7 @@ impl Workflow {
 
 /// The workflow as it is deployed: with the schema itself where the file names
 /// a path relative to it.
-fn inlined(file: &Path) -> Result<String, Failed> {
+pub(in crate::cli) fn inlined(file: &Path) -> Result<String, Failed> {
     let text = input::text(file)?;
     let mut workflow = json::parse(text.as_bytes()).map_err(Failed::refused)?;
     let path = workflow.get("schema").and_then(Value::as_str).map(str::to_owned);
