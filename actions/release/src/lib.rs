@@ -54,6 +54,8 @@ mod tests {
     #[test]
     fn without_a_reservation_there_is_nothing_to_release() {
         let failed = testing::call::<Unused, Ext, Unused>("{}", "{}", "{}").and_then(run);
-        assert!(matches!(failed, Err(Failure::Permanent(reason)) if reason.contains("reservation")));
+        assert!(
+            matches!(failed, Err(Failure::Permanent(reason)) if reason.contains("reservation"))
+        );
     }
 }

@@ -81,8 +81,7 @@ fn screen(call: &Call<Payload, Unused, Settings>) -> Result<Screening, Refusal> 
         let reason = format!("{amount} {} is above the limit of {limit}", payload.asset);
         return Err(Refusal::new("over_limit", reason));
     }
-    let of_asset =
-        |limits: &Limits| limits.get(&payload.asset).copied().unwrap_or(Amount::ZERO);
+    let of_asset = |limits: &Limits| limits.get(&payload.asset).copied().unwrap_or(Amount::ZERO);
     let hold_above = of_asset(&settings.hold_above);
     let approval_above = of_asset(&settings.approval_above);
     Ok(Screening { to, limit, hold_above, approval_above })
@@ -173,7 +172,8 @@ mod tests {
         ] {
             let advance = outcome(client_id, asset, amount, TO);
             assert_eq!(advance.state, "screened", "{advance:?}");
-            let above = format!(r#""hold_above":"{hold_above}","approval_above":"{approval_above}""#);
+            let above =
+                format!(r#""hold_above":"{hold_above}","approval_above":"{approval_above}""#);
             let patch = format!(r#"{{"screening":{{"to":"{TO}","limit":"{amount}",{above}}}}}"#);
             assert_eq!(advance.ext_patch, patch);
         }

@@ -86,7 +86,8 @@ pub fn run(call: Call<Payload, Ext, Settings>) -> Result<Advance, Failure> {
     })?;
     let (offer, least) = (payload.max_fee_per_gas, asset.max_fee_per_gas_min.unwrap_or_default());
     if offer < least {
-        let reason = format!("the chain takes no max_fee_per_gas of {offer}, only {least} and more");
+        let reason =
+            format!("the chain takes no max_fee_per_gas of {offer}, only {least} and more");
         return Err(Failure::permanent(reason));
     }
     let (recipient, net) = (call.ext.screening.to, call.ext.quote.net);

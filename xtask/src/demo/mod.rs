@@ -1,8 +1,9 @@
 //! `cargo xtask demo`: the main job on this machine, from nothing.
 //!
 //! ```text
-//! guests, host built → publisher's key, policy → host started → client, actions
-//!   (signed by the publisher), workflow deployed → messages signed and submitted → each watched to its end, the board signing
+//! guests, host built → publisher's key, policy → host started
+//!   → clients, modules (signed by the publisher), workflow deployed
+//!   → messages signed and submitted → each watched to its end, the board signing
 //!     where one waits for it → bundles verified
 //! ```
 
