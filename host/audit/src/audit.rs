@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use surety_core::endorse::{Endorsements, SIGNATURES_MAX, Subject};
 use surety_core::module::{Manifest, World};
-use surety_core::policy::Policy;
+use surety_core::policy::{self, Policy};
 use surety_core::refusal::Refusal;
-use surety_core::types::Digest;
+use surety_core::types::{Address, Digest};
 
 use crate::anatomy::{self, Anatomy};
 use crate::patterns::{self, Seen};
-use crate::report::{Audit, Identity, Import, Place, Powers, Refused};
+use crate::report::{Audit, Identity, Import, Place, Powers, Refused, Signer};
 use crate::wit::{self, Outside};
 use crate::{powers, report};
 
@@ -21,6 +22,8 @@ pub struct Given<'a> {
     pub limits: &'a dyn Fn(World) -> BTreeMap<String, u64>,
     /// Why it does not take the component, if it does not.
     pub refusal: Option<Refusal>,
+    /// The signatures that came with the component.
+    pub endorsements: &'a Endorsements,
 }
 
 /// Reads a component, without compiling or running anything of it. Time and memory
@@ -53,6 +56,10 @@ pub fn audit(component: &[u8], given: Given<'_>) -> Audit {
         digest: digest.to_string(),
         bytes: component.len() as u64,
         module,
+        signers: manifest
+            .as_ref()
+            .map(|manifest| signers(manifest, digest, &given))
+            .unwrap_or_default(),
         refused: given.refusal.map(refused),
         imports,
         exports: outside.as_ref().map(|o| o.exports.clone()).unwrap_or_default(),
@@ -66,6 +73,28 @@ pub fn audit(component: &[u8], given: Given<'_>) -> Audit {
         findings,
         reach: None,
     }
+}
+
+fn signers(manifest: &Manifest, digest: Digest, given: &Given<'_>) -> Vec<Signer> {
+    let Manifest { name, version, capabilities, .. } = manifest;
+    let subject = Subject { module: name.clone(), version: version.clone(), digest };
+    let grant = given.policy.grant(name, version, digest, capabilities);
+    let may = policy::Powers::of(&grant).map(|powers| powers.digest());
+    let Endorsements { signatures, approvals } = given.endorsements;
+    let publishers = signatures.iter().map(|claim| {
+        let one = Endorsements { signatures: vec![claim.clone()], ..Endorsements::NONE };
+        signer(claim.signer, "publisher", one.publishers(&subject).is_ok())
+    });
+    let reviewers = approvals.iter().map(|approval| {
+        let one = Endorsements { approvals: vec![approval.clone()], ..Endorsements::NONE };
+        let holds = may.as_ref().is_ok_and(|may| one.reviewers(&subject, *may).is_ok());
+        signer(approval.signer, "reviewer", holds)
+    });
+    publishers.chain(reviewers).take(2 * SIGNATURES_MAX).collect()
+}
+
+fn signer(address: Address, role: &str, holds: bool) -> Signer {
+    Signer { address: address.to_string(), role: role.to_owned(), holds }
 }
 
 /// The manifest's bytes, where there is one manifest and not several.

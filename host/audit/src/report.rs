@@ -17,6 +17,19 @@ pub(crate) fn short(name: &str) -> &str {
     &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }
 
+/// A signature over a module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditSigner)]
+pub struct Signer {
+    /// Whose it is said to be: an address with its checksum.
+    pub address: String,
+    /// `publisher`, or `reviewer`.
+    pub role: String,
+    /// Whether it is theirs, over this module; a reviewer's also over what the module
+    /// may do by the policy of now.
+    pub holds: bool,
+}
+
 /// What a component is and may do. Texts are as they stand in the component, and
 /// may hold anything that JSON can.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -28,6 +41,8 @@ pub struct Audit {
     pub bytes: u64,
     /// What it says of itself; none if that cannot be read.
     pub module: Option<Identity>,
+    /// The signatures that are at hand.
+    pub signers: Vec<Signer>,
     /// Why a host does not take it for what it is; none if it does.
     pub refused: Option<Refused>,
     /// What it imports.

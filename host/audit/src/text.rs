@@ -4,7 +4,9 @@ use surety_core::text::line;
 
 use crate::diff::{Change, Diff};
 use crate::reach::{Reach, ReachedBy};
-use crate::report::{Asked, Audit, ClientView, Core, Finding, Granted, Limit, Powers, Weight};
+use crate::report::{
+    Asked, Audit, ClientView, Core, Finding, Granted, Limit, Powers, Signer, Weight,
+};
 use crate::schemas;
 use crate::touches::{Touched, Touches};
 use crate::ways::Hop;
@@ -88,6 +90,15 @@ fn head(page: &mut Page, audit: &Audit) {
     }
     rows.push(["digest".to_owned(), audit.digest.clone()]);
     rows.push(["size".to_owned(), format!("{} bytes", audit.bytes)]);
+    let signer = |s: &Signer| {
+        let but = if s.holds { "" } else { ", but it does not hold" };
+        format!("{} ({}{but})", safe(&s.address), safe(&s.role))
+    };
+    let signed = match audit.signers[..] {
+        [] => "by nobody whose signature is at hand".to_owned(),
+        _ => audit.signers.iter().map(signer).collect::<Vec<_>>().join(", "),
+    };
+    rows.push(["signed".to_owned(), signed]);
     let taken = match &audit.refused {
         Some(refused) => format!("no host takes it: {}: {}", refused.code, safe(&refused.detail)),
         None => "as a host takes it".to_owned(),

@@ -12,7 +12,7 @@
 //! A call has its own instance, which sees nothing but the call: no file, no socket,
 //! no earlier call, the recorded time as its clock, and chance that follows from the
 //! message. Requests, where the policy grants them, go through
-//! [`Outside`](surety_core::effect::Outside), which records them. With the same call
+//! [`Outside`], which records them. With the same call
 //! and the same outside it gives the same answer for the same fuel, and the same
 //! failure too, but for
 //! [`FailureKind::Timeout`](surety_core::record::FailureKind::Timeout).

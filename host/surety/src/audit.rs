@@ -4,21 +4,24 @@
 use std::collections::BTreeMap;
 
 use surety_audit::{Audit, Given};
+use surety_core::endorse::Endorsements;
 use surety_core::module::World;
 use surety_core::policy::Policy;
 use surety_core::refusal::Refusal;
 use surety_sandbox::Limits;
 
-/// Audits a component. `refusal` is why a host does not take it, if it does not.
+/// Audits a component. `refusal` is why a host does not take it, if it does not;
+/// `endorsements` came with it.
 #[must_use]
 pub fn audit(
     component: &[u8],
     limits: &Limits,
     policy: &Policy,
     refusal: Option<Refusal>,
+    endorsements: &Endorsements,
 ) -> Audit {
     let limits = |world| by_name(limits, world);
-    surety_audit::audit(component, Given { policy, limits: &limits, refusal })
+    surety_audit::audit(component, Given { policy, limits: &limits, refusal, endorsements })
 }
 
 /// The limits of a world's modules, by their names.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use surety_audit::{Audit, Given, audit};
+use surety_core::endorse::Endorsements;
 use surety_core::module::{MANIFEST_SECTION, World};
 use surety_core::policy::Policy;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -101,7 +102,7 @@ pub fn audited(component: &[u8]) -> Audit {
             [("fuel_max", 1_000_000), ("memory_bytes_max", 64 << 20), ("http_requests_max", 16)];
         limits.map(|(name, limit)| (name.to_owned(), limit)).into()
     };
-    audit(component, Given { policy: &policy, limits: &limits, refusal: None })
+    audit(component, Given { policy: &policy, limits: &limits, refusal: None, endorsements: &Endorsements::NONE })
 }
 
 /// The audit of an action with this manifest.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json as Answer;
 use axum::extract::State;
 use surety_audit::{Audit as AuditView, Deployed, reach};
+use surety_core::endorse::Endorsements;
 use surety_core::module::Module;
 use surety_core::refusal::Code;
 use surety_core::types::Digest;
@@ -50,10 +51,15 @@ pub(super) async fn get(
         return Err(Problem::new(Code::NotFound, detail));
     };
     let clients = app.clients.list().await?;
+    let endorsements = app.catalog.modules().await?.into_iter();
+    let endorsements = endorsements.filter(|deployed| deployed.deployment.digest == digest);
+    let endorsements = endorsements.map(|deployed| deployed.endorsements).next_back();
     // A large one takes a while, and nobody else should wait for it.
     let audited = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let mut view = audit(&component, &app.config.sandbox, app.routes.sandbox().policy(), None);
+        let (limits, policy) = (&app.config.sandbox, app.routes.sandbox().policy());
+        let endorsements = endorsements.unwrap_or(Endorsements::NONE);
+        let mut view = audit(&component, limits, policy, None, &endorsements);
         view.reach = Some(reach(&module, &deployed, &app.workflows.all(), &clients));
         view
     });

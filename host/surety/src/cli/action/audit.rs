@@ -15,6 +15,7 @@ use surety_sandbox::{Limits, inspect};
 
 use super::check::check_schemas;
 use super::push::located;
+use super::sign::{beside, kept};
 use crate::api::clients::{ClientBody, ClientView, ClientsView};
 use crate::api::modules::{ModuleView, ModulesView};
 use crate::api::workflows::WorkflowsView;
@@ -128,7 +129,8 @@ impl Here {
         let component = read(&file)?;
         let taken = inspect(&component, &self.limits);
         let taken = taken.and_then(|inspected| check_schemas(&inspected.manifest));
-        Ok(audit(&component, &self.limits, &self.policy, taken.err()))
+        let endorsements = kept(&beside(&file))?;
+        Ok(audit(&component, &self.limits, &self.policy, taken.err(), &endorsements))
     }
 }
 
