@@ -63,7 +63,7 @@ fn lint(folder: &Path) -> Result<()> {
 
 fn test(folder: &Path) -> Result<()> {
     let mut test = cargo();
-    test.current_dir(folder).args(["test", "--workspace", "--locked"]);
+    test.current_dir(folder).args(["test", "--workspace", "--locked", "--no-fail-fast"]);
     if folder == root() {
         test.env("SURETY_BIN", host::binary(host::Profile::Dev, "surety")?);
         test.env("SURETY_GUESTS", target_dir()?.join("guests"));

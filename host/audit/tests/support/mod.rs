@@ -102,7 +102,15 @@ pub fn audited(component: &[u8]) -> Audit {
             [("fuel_max", 1_000_000), ("memory_bytes_max", 64 << 20), ("http_requests_max", 16)];
         limits.map(|(name, limit)| (name.to_owned(), limit)).into()
     };
-    audit(component, Given { policy: &policy, limits: &limits, refusal: None, endorsements: &Endorsements::NONE })
+    audit(
+        component,
+        Given {
+            policy: &policy,
+            limits: &limits,
+            refusal: None,
+            endorsements: &Endorsements::NONE,
+        },
+    )
 }
 
 /// The audit of an action with this manifest.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Request;
 use crate::types::SecretName;
 
-/// What a placeholder starts with; the secret's name and [`END`] follow.
+/// What a placeholder starts with; the secret's name and two closing braces follow.
 pub const PLACEHOLDER_START: &str = "{{secret:";
 
 const END: &str = "}}";
