@@ -41,7 +41,12 @@ impl Place {
         let mut manifest: Value =
             serde_json::from_str(&component::manifest("job", version)).unwrap();
         manifest.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let component = component::encode(&component::core("", body), None);
+        let core = component::core("", body);
+        // What asks for requests imports what sends them.
+        let component = match manifest["capabilities"]["http"].is_array() {
+            true => component::encode(&core.replacen("(module", SENDS, 1), Some(WORLD)),
+            false => component::encode(&core, None),
+        };
         let component = component::with_manifest(component, &manifest.to_string());
         self.write(&format!("job-{version}.wasm"), component)
     }
@@ -404,6 +409,15 @@ fn a_good_canary_is_counted_over_restarts_and_promoted() {
 }
 
 /// What asks for a host and a method.
+/// The start of a core module that can send requests, and its world.
+const SENDS: &str = r#"(module
+    (import "wasi:http/outgoing-handler@0.2.12" "handle" (func (param i32 i32 i32 i32)))"#;
+const WORLD: &str = "package test:test;
+    world test {
+        include surety:action/action@1.0.0;
+        import wasi:http/outgoing-handler@0.2.12;
+    }";
+
 fn asking(place: &Place, version: &str, methods: &[&str]) -> String {
     let http = json!([{"hosts": ["api.example.com"], "methods": methods}]);
     place.component(version, component::DONE, json!({"capabilities": {"http": http}}))
