@@ -61,9 +61,13 @@ fn lasting(audit: &Value) -> Value {
 #[test]
 fn the_demos_modules_are_as_reviewed() {
     let mut audits = BTreeMap::new();
+    // Without the signatures that a demo leaves beside them.
+    let folder = TempDir::new().unwrap();
     // The demo's, and the one that sends requests.
     for module in MODULES.into_iter().chain(["payout"]) {
-        let (code, out, err) = said(&surety(&["action", "audit", &guest(module), "--json"]));
+        let file = path(&folder.path().join(module));
+        std::fs::copy(guest(module), &file).unwrap();
+        let (code, out, err) = said(&surety(&["action", "audit", &file, "--json"]));
         assert_eq!(code, Some(0), "{err}");
         audits.insert(module, lasting(&serde_json::from_str(&out).unwrap()));
     }

@@ -8,10 +8,11 @@ use surety_audit::{Audit, Given, audit};
 use surety_core::endorse::Endorsements;
 use surety_core::module::{MANIFEST_SECTION, World};
 use surety_core::policy::Policy;
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
 
-const WIT: &str = include_str!("../../../../wit/action-1.0.0/action.wit");
+#[path = "../../../sandbox/tests/support/component.rs"]
+mod component;
+
+pub use component::with_section;
 
 /// A core module of the world `action` with these items.
 pub fn core(items: &str) -> String {
@@ -28,32 +29,7 @@ pub fn core(items: &str) -> String {
 
 /// A component of a core module of the world `action`.
 pub fn encode(core: &str) -> Vec<u8> {
-    let mut module = wat::parse_str(core).unwrap();
-    let mut resolve = Resolve::default();
-    let package = resolve.push_str("action.wit", WIT).unwrap();
-    let world = resolve.select_world(&[package], Some("action")).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
-}
-
-/// Appends a custom section.
-pub fn with_section(mut component: Vec<u8>, name: &str, data: &[u8]) -> Vec<u8> {
-    let mut section = Vec::new();
-    leb128(&mut section, name.len());
-    section.extend_from_slice(name.as_bytes());
-    section.extend_from_slice(data);
-    component.push(0); // a custom section
-    leb128(&mut component, section.len());
-    component.extend_from_slice(&section);
-    component
-}
-
-fn leb128(to: &mut Vec<u8>, mut value: usize) {
-    while value >= 0x80 {
-        to.push(0x80 | (value & 0x7f) as u8);
-        value >>= 7;
-    }
-    to.push(value as u8);
+    component::encode(core, None)
 }
 
 /// A manifest in which everything has room to grow and to shrink.

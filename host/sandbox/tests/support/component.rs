@@ -116,11 +116,16 @@ pub fn manifest(name: &str, version: &str) -> String {
 }
 
 /// Appends a manifest section.
-pub fn with_manifest(mut component: Vec<u8>, manifest: &str) -> Vec<u8> {
+pub fn with_manifest(component: Vec<u8>, manifest: &str) -> Vec<u8> {
+    with_section(component, MANIFEST_SECTION, manifest.as_bytes())
+}
+
+/// Appends a custom section.
+pub fn with_section(mut component: Vec<u8>, name: &str, data: &[u8]) -> Vec<u8> {
     let mut section = Vec::new();
-    leb128(&mut section, MANIFEST_SECTION.len());
-    section.extend_from_slice(MANIFEST_SECTION.as_bytes());
-    section.extend_from_slice(manifest.as_bytes());
+    leb128(&mut section, name.len());
+    section.extend_from_slice(name.as_bytes());
+    section.extend_from_slice(data);
     component.push(0); // a custom section
     leb128(&mut component, section.len());
     component.extend_from_slice(&section);
