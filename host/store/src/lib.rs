@@ -1,6 +1,8 @@
 //! The backends of the engine's ports. [`open`] alone names them; the rest of
 //! the host knows the ports.
 
+#[cfg(feature = "aws")]
+mod aws;
 mod embedded;
 mod memory;
 mod queue;
@@ -11,6 +13,8 @@ use std::sync::Arc;
 use surety_core::ports::{Archive, Catalog, Clients, Clock, Feeder, Guarantee, Reference};
 use thiserror::Error;
 
+#[cfg(feature = "aws")]
+pub use aws::{AwsConfig, Bodies, QueueKind};
 pub use embedded::EmbeddedConfig;
 pub use memory::Memory;
 

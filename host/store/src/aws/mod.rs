@@ -1,0 +1,42 @@
+//! The backend for more than one machine: Guarantee on SQS and DynamoDB,
+//! Reference on DynamoDB, what is large on an object store.
+
+mod archive;
+mod catalog;
+mod clients;
+mod config;
+mod fault;
+mod item;
+mod names;
+mod objects;
+mod reference;
+mod sdk;
+mod tables;
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use surety_core::ports::{Clock, Fault};
+
+use self::names::Names;
+use self::objects::Objects;
+use self::sdk::Sdk;
+
+pub use config::{AwsConfig, Bodies, QueueKind};
+
+/// The open backend.
+pub(crate) struct Aws {
+    sdk: Sdk,
+    names: Names,
+    objects: Objects,
+    clock: Arc<dyn Clock>,
+}
+
+/// The fault that an error of a call on a table is.
+fn table_fault<E, R>(doing: &str, table: &str, error: SdkError<E, R>) -> Fault
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    fault::fault(&format!("{doing} the table {table}"), error)
+}
