@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use surety_core::ports::Clock;
-use surety_store::{Config, EmbeddedConfig, Memory, Stores};
+use surety_store::{Bodies, Config, EmbeddedConfig, Memory, Stores};
 use tempfile::TempDir;
+
+use crate::cloud::Cloud;
 
 /// Something durable that stores can be opened on, again and again.
 pub enum Backend {
@@ -12,13 +14,20 @@ pub enum Backend {
     Memory(Memory),
     /// A SQLite file in a folder that goes with the value.
     Embedded(TempDir),
+    /// Queues, tables and objects.
+    Aws(Arc<Cloud>),
 }
 
 impl Backend {
     /// One fresh backend of each kind.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        vec![Self::Memory(Memory::new()), Self::Embedded(TempDir::new().expect("a folder"))]
+        vec![
+            Self::Memory(Memory::new()),
+            Self::Embedded(TempDir::new().expect("a folder")),
+            Self::Aws(Cloud::start(Bodies::Sqs)),
+            Self::Aws(Cloud::start(Bodies::Dynamodb)),
+        ]
     }
 
     /// Its name.
@@ -27,6 +36,10 @@ impl Backend {
         match self {
             Self::Memory(_) => "memory",
             Self::Embedded(_) => "embedded",
+            Self::Aws(cloud) => match cloud.bodies() {
+                Bodies::Sqs => "aws",
+                Bodies::Dynamodb => "aws without queues",
+            },
         }
     }
 
@@ -36,6 +49,7 @@ impl Backend {
         match self {
             Self::Memory(_) => Self::Memory(Memory::new()),
             Self::Embedded(_) => Self::Embedded(TempDir::new().expect("a folder")),
+            Self::Aws(cloud) => Self::Aws(Cloud::start(cloud.bodies())),
         }
     }
 
@@ -48,6 +62,7 @@ impl Backend {
                 let config = Config::Embedded(EmbeddedConfig::new(folder.path()));
                 surety_store::open(&config, clock).expect("the backend opens")
             }
+            Self::Aws(cloud) => cloud.open(clock),
         }
     }
 }

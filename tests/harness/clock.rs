@@ -30,6 +30,12 @@ impl VirtualClock {
         self.still.store(still, Ordering::SeqCst);
     }
 
+    /// Whether waiting waits.
+    #[must_use]
+    pub fn stands_still(&self) -> bool {
+        self.still.load(Ordering::SeqCst)
+    }
+
     /// Sets the time back, as an operator may do.
     pub fn set_back(&self, millis: u64) {
         self.now.fetch_sub(millis, Ordering::SeqCst);

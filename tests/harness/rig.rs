@@ -17,6 +17,7 @@ use surety_core::workflows::Workflows;
 use surety_store::Stores;
 
 use crate::clock::VirtualClock;
+use crate::cloud::{Cloud, TICKET_DELAY_MAX};
 use crate::scripted::{Scripted, workflow};
 
 /// The first account of the well-known test mnemonic "test test … junk".
@@ -35,6 +36,12 @@ pub const BOARD_KEYS: [&str; 3] = [
 static SCRIPTED: LazyLock<Arc<Workflow>> = LazyLock::new(|| {
     Arc::new(Workflow::parse(&workflow(1)).expect("the scripted workflow parses"))
 });
+
+/// How often a backend is kept up until a ticket must have come.
+const UPKEEP_MAX: u32 = 16;
+
+/// The time between two sweeps.
+const SWEEP_MS: u64 = 3_600_000;
 
 /// How long a ticket may take that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -150,6 +157,13 @@ impl Rig {
     /// # Panics
     /// When the feeder fails.
     pub async fn at_hand(&self) -> Option<Lease> {
+        if let Some(cloud) = Cloud::of(&self.clock) {
+            if !cloud.has_ticket(self.clock.now(), !self.clock.stands_still()) {
+                return None;
+            }
+            let lease = tokio::time::timeout(PATIENCE, self.stores.feeder.lease()).await;
+            return Some(lease.expect("a ticket that is there comes").expect("the feeder leases"));
+        }
         // Ordered behind what the lease orders, so answered behind it.
         let nobody = MsgId::from_bytes([0; 16]);
         tokio::select! {
@@ -174,8 +188,28 @@ impl Rig {
         if !self.moves().await {
             return None;
         }
+        if Cloud::of(&self.clock).is_some() {
+            return Some(self.kept_up().await);
+        }
         let lease = tokio::time::timeout(PATIENCE, self.stores.feeder.lease()).await;
         Some(lease.expect("a message that moves has a ticket").expect("the feeder leases"))
+    }
+
+    /// A ticket of a backend that has to be kept up, as a host does it.
+    async fn kept_up(&self) -> Lease {
+        for _ in 0..UPKEEP_MAX {
+            let next = self.stores.feed_due().await.expect("the timers work");
+            if let Some(lease) = self.at_hand().await {
+                return lease;
+            }
+            if let Some(next) = next {
+                self.clock.sleep_until(next.before(TICKET_DELAY_MAX)).await;
+            } else {
+                self.clock.advance(SWEEP_MS);
+                self.stores.sweep().await.expect("the sweep works");
+            }
+        }
+        panic!("a message that moves has neither ticket nor timer");
     }
 
     /// Whether a message is open that does not wait for a person.

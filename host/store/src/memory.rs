@@ -20,7 +20,7 @@ use surety_core::projection::Projection;
 use surety_core::types::{ClientId, Digest, ModuleName, MsgId, MsgState, MsgType, Seq, Time};
 
 use crate::queue::{Queue, Work, due};
-use crate::{Close, Stores};
+use crate::{Stores, Upkeep};
 
 /// What would be on disk.
 #[derive(Default)]
@@ -125,7 +125,7 @@ impl Backend {
     }
 }
 
-impl Close for Backend {
+impl Upkeep for Backend {
     fn close(&self) {}
 }
 

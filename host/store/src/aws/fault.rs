@@ -11,7 +11,7 @@ const THROTTLED_DELAY: Duration = Duration::from_secs(1);
 
 /// The spellings in which SQS and DynamoDB say that they are asked too much.
 /// Whoever matches must strip the namespace before.
-pub(super) const THROTTLES: [&str; 13] = [
+pub(super) const THROTTLES: [&str; 14] = [
     "RequestThrottled",
     "RequestThrottledException",
     "RequestThrottling",
@@ -25,6 +25,8 @@ pub(super) const THROTTLES: [&str; 13] = [
     "RequestLimitExceeded",
     "ProvisionedThroughputExceededException",
     "LimitExceededException",
+    // One write met a transaction on its item.
+    "TransactionConflictException",
 ];
 
 /// The code of an error without what stands before it: some servers write

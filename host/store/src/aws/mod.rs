@@ -1,26 +1,59 @@
 //! The backend for more than one machine: Guarantee on SQS and DynamoDB,
 //! Reference on DynamoDB, what is large on an object store.
+//!
+//! ```text
+//!  row L(m)      DynamoDB   status, revision, cid: which version of m is current
+//!  queue Q(m)    SQS        the versions: signed bytes, head, Msg_Ext
+//!  records H(m)  DynamoDB   the chain, and the journal
+//!  feeder F      SQS        tickets
+//!  Reference R   DynamoDB   what is shown
+//!  objects       S3, files  bundles, components, what is too large for a row
+//! ```
+//!
+//! A step sends a version under a fresh `cid` to Q(m), and commits by moving L(m)
+//! to that cid, fenced by the revision. Whatever else lies in Q(m) is garbage or
+//! not yet committed, and `versions` says which. Any number of processes may work
+//! on one set of tables.
 
-mod archive;
-mod catalog;
-mod clients;
+mod batcher;
+mod bucket;
+mod change;
 mod config;
 mod fault;
+mod feeder;
+mod guarantee;
+mod ids;
 mod item;
+mod leases;
 mod names;
 mod objects;
-mod reference;
+mod provision_tmp;
+mod queues;
+mod records;
+mod row;
 mod sdk;
+mod sweep;
 mod tables;
+mod transact;
+mod versions;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use surety_core::ports::{Clock, Fault};
+use surety_core::types::Time;
+use tokio::task::AbortHandle;
 
+use self::feeder::Tickets;
+use self::leases::Leases;
 use self::names::Names;
 use self::objects::Objects;
+use self::queues::Queues;
+use self::records::Records;
 use self::sdk::Sdk;
+use crate::{OpenError, Swept, Upkeep, UpkeepTimes};
 
 pub use config::{AwsConfig, Bodies, QueueKind};
 
@@ -30,6 +63,72 @@ pub(crate) struct Aws {
     names: Names,
     objects: Objects,
     clock: Arc<dyn Clock>,
+    bodies: Bodies,
+    lease: Duration,
+    times: UpkeepTimes,
+    queues: Queues,
+    records: Records,
+    tickets: Tickets,
+    leases: Leases,
+    this: Weak<Self>,
+    /// The task that says leases again.
+    keeping: OnceLock<AbortHandle>,
+}
+
+impl Aws {
+    /// Puts the backend together. Nothing is asked of AWS yet.
+    pub(crate) fn open(config: &AwsConfig, clock: Arc<dyn Clock>) -> Result<Arc<Self>, OpenError> {
+        config.check().map_err(OpenError::Config)?;
+        let sdk = Sdk::new(config).map_err(|e| OpenError::Config(format!("the SDK: {e}")))?;
+        let names = Names::new(config);
+        let objects = Objects::open(config)
+            .map_err(|e| OpenError::Config(format!("`objects` is {}: {e}", config.objects)))?;
+        Ok(Arc::new_cyclic(|this| Self {
+            queues: Queues::new(config, &sdk, &names, &objects),
+            records: Records::new(&sdk, &names, &objects),
+            tickets: Tickets::new(config, &sdk, &names),
+            leases: Leases::default(),
+            bodies: config.guarantee,
+            lease: config.lease(),
+            times: UpkeepTimes {
+                timers: Duration::from_secs(config.timers_every_s.into()),
+                sweep: Duration::from_secs(config.sweep_every_s.into()),
+            },
+            sdk,
+            names,
+            objects,
+            clock,
+            this: Weak::clone(this),
+            keeping: OnceLock::new(),
+        }))
+    }
+}
+
+#[async_trait]
+impl Upkeep for Aws {
+    fn times(&self) -> Option<UpkeepTimes> {
+        Some(self.times)
+    }
+
+    async fn check(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn feed_due(&self) -> Result<Option<Time>, Fault> {
+        self.feed_all_due().await
+    }
+
+    async fn sweep(&self) -> Result<Swept, Fault> {
+        self.sweep_all().await
+    }
+
+    fn close(&self) {
+        // Everything that was accepted is durable already. What is in hand comes
+        // again by itself.
+        if let Some(keeping) = self.keeping.get() {
+            keeping.abort();
+        }
+    }
 }
 
 /// The fault that an error of a call on a table is.

@@ -35,8 +35,9 @@ impl Objects {
         let store: Arc<dyn ObjectStore> = match url.split_once("://") {
             Some(("s3", place)) => {
                 let (bucket, folder) = place.split_once('/').unwrap_or((place, ""));
-                let mut builder =
-                    AmazonS3Builder::from_env().with_bucket_name(bucket).with_region(&config.region);
+                let mut builder = AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_region(&config.region);
                 if !config.objects_endpoint.is_empty() {
                     builder = builder
                         .with_endpoint(&config.objects_endpoint)
@@ -46,7 +47,8 @@ impl Objects {
             }
             _ => {
                 let folder = url.trim_start_matches("file://");
-                let failed = |e| object_store::Error::Generic { store: "files", source: Box::new(e) };
+                let failed =
+                    |e| object_store::Error::Generic { store: "files", source: Box::new(e) };
                 std::fs::create_dir_all(folder).map_err(failed)?;
                 // Bundles are what proves a payment: they must survive the power.
                 Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true))

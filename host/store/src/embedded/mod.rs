@@ -33,7 +33,7 @@ use surety_core::types::{ClientId, MsgId};
 use self::committer::Committer;
 use self::readers::Readers;
 use crate::queue::Queue;
-use crate::{Close, OpenError};
+use crate::{OpenError, Upkeep};
 
 /// Where the data lies, and how much of it there may be.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ impl Embedded {
     }
 }
 
-impl Close for Embedded {
+impl Upkeep for Embedded {
     fn close(&self) {
         // The readers first: the last connection to close folds the log into the
         // file and removes it.

@@ -1,0 +1,229 @@
+//! The backend of many machines, on servers in this process: the SQS double and
+//! DynamoDB on SQLite, on the test's clock.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use surety_cloud::{Dynamo, Sqs};
+use surety_core::ports::{Clock, Fault, Feeder, Lease, Ticket};
+use surety_core::types::Time;
+use surety_store::{AwsConfig, Bodies, Stores};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::clock::VirtualClock;
+
+/// Where all of the servers run, apart from the tests that ask them.
+static SERVERS: LazyLock<Runtime> = LazyLock::new(|| {
+    for (name, value) in CREDENTIALS {
+        #[expect(unsafe_code, reason = "once, before any client of AWS is made")]
+        // SAFETY: nothing else in the tests writes the environment, and what reads it
+        // at the same time is Rust's own, which locks.
+        unsafe {
+            std::env::set_var(name, value);
+        }
+    }
+    let builder = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    builder.expect("a runtime")
+});
+
+/// What the SDK finds its credentials in. Any do.
+const CREDENTIALS: [(&str, &str); 2] =
+    [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+
+/// The clouds by the clock that they were last opened with, so that who has only the
+/// clock finds the cloud.
+static BY_CLOCK: Mutex<Vec<(usize, Weak<Cloud>)>> = Mutex::new(Vec::new());
+
+/// Waits for something from outside of any runtime, on the servers' own.
+fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| {
+        scope.spawn(|| SERVERS.block_on(work)).join().expect("the servers work")
+    })
+}
+
+/// The time that the servers see: that of whoever opened the backend last.
+#[derive(Default)]
+struct Seen(RwLock<Option<Arc<dyn Clock>>>);
+
+impl Seen {
+    fn clock(&self) -> Arc<dyn Clock> {
+        let clock = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        clock.unwrap_or_else(|| Arc::new(VirtualClock::default()))
+    }
+}
+
+#[async_trait]
+impl surety_cloud::Clock for Seen {
+    fn now_ms(&self) -> u64 {
+        self.clock().now().as_millis()
+    }
+
+    async fn sleep_until_ms(&self, time_ms: u64) {
+        self.clock().sleep_until(Time::from_millis(time_ms)).await;
+    }
+}
+
+/// Queues, tables and objects.
+pub struct Cloud {
+    /// The queues.
+    pub sqs: Sqs,
+    /// The tables.
+    pub dynamo: Dynamo,
+    seen: Arc<Seen>,
+    objects: TempDir,
+    bodies: Bodies,
+    /// Tickets that are leased of the stores that were opened last.
+    leased: Mutex<HashMap<Ticket, usize>>,
+}
+
+impl Cloud {
+    /// An empty one with all that a host needs.
+    ///
+    /// # Panics
+    /// When a server does not start.
+    #[must_use]
+    pub fn start(bodies: Bodies) -> Arc<Self> {
+        let seen = Arc::new(Seen::default());
+        let (sqs, dynamo) = wait(async {
+            let sqs = Sqs::start(Arc::clone(&seen) as _).await.expect("SQS starts");
+            let dynamo = Dynamo::start().await.expect("DynamoDB starts");
+            (sqs, dynamo)
+        });
+        let objects = TempDir::new().expect("a folder");
+        let leased = Mutex::default();
+        let cloud = Arc::new(Self { sqs, dynamo, seen, objects, bodies, leased });
+        let config = cloud.config();
+        wait(async { surety_store::admin::apply(&config).await.expect("the tables are made") });
+        cloud
+    }
+
+    /// How a host is configured for it.
+    #[must_use]
+    pub fn config(&self) -> AwsConfig {
+        AwsConfig {
+            region: "eu-central-1".to_owned(),
+            sqs_endpoint: self.sqs.url(),
+            dynamodb_endpoint: self.dynamo.url(),
+            objects: format!("file://{}", self.objects.path().display()),
+            guarantee: self.bodies,
+            // As short as it may be: after a crash the next host waits for it.
+            lease_s: 3,
+            ..AwsConfig::default()
+        }
+    }
+
+    /// Where it keeps the bodies of messages.
+    #[must_use]
+    pub fn bodies(&self) -> Bodies {
+        self.bodies
+    }
+
+    /// Its folder of objects.
+    #[must_use]
+    pub fn objects(&self) -> &Path {
+        self.objects.path()
+    }
+
+    /// Opens it, as at a start of the host.
+    ///
+    /// # Panics
+    /// When it does not open.
+    #[must_use]
+    pub fn open(self: &Arc<Self>, clock: Arc<dyn Clock>) -> Stores {
+        let mut known = BY_CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = Arc::as_ptr(&clock).cast::<()>() as usize;
+        known.retain(|(at, cloud)| *at != address && cloud.strong_count() > 0);
+        known.push((address, Arc::downgrade(self)));
+        drop(known);
+        *self.seen.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&clock));
+        self.leased().clear();
+        let config = surety_store::Config::Aws(self.config());
+        let stores = surety_store::open(&config, clock).expect("the backend opens");
+        let feeder = Tracking { feeder: Arc::clone(&stores.feeder), cloud: Arc::clone(self) };
+        Stores { feeder: Arc::new(feeder), ..stores }
+    }
+
+    /// The one that was last opened with this clock.
+    pub(crate) fn of(clock: &Arc<VirtualClock>) -> Option<Arc<Self>> {
+        let known = BY_CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = Arc::as_ptr(clock).cast::<()>() as usize;
+        known.iter().find(|(at, _)| *at == address)?.1.upgrade()
+    }
+
+    fn leased(&self) -> std::sync::MutexGuard<'_, HashMap<Ticket, usize>> {
+        self.leased.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a ticket would be leased: one that nobody has in hand. Of those that
+    /// are not visible yet only when the time may pass.
+    pub(crate) fn has_ticket(&self, now: Time, time_passes: bool) -> bool {
+        let mut leased = self.leased().clone();
+        let queues = self.sqs.queues();
+        let feeders = queues.iter().filter(|name| {
+            name.contains("-feeder-") && !name.ends_with("-dead")
+        });
+        let messages = feeders.flat_map(|name| self.sqs.messages(name));
+        let mut free = 0;
+        for message in messages {
+            let body: serde_json::Value =
+                serde_json::from_str(&message.body).expect("a ticket is JSON");
+            let ticket = Ticket {
+                msg_id: body["msg_id"].as_str().and_then(|id| id.parse().ok()).expect("an id"),
+                seq: body["seq"].as_u64().expect("a revision"),
+            };
+            match leased.get_mut(&ticket).filter(|count| **count > 0) {
+                Some(count) => *count -= 1,
+                None => free += usize::from(time_passes || message.visible_ms <= now.as_millis()),
+            }
+        }
+        free > 0
+    }
+}
+
+/// The longest that a ticket waits in a queue; later ones come from the timers.
+pub(crate) const TICKET_DELAY_MAX: Duration = Duration::from_secs(900);
+
+/// A feeder that knows what is leased.
+struct Tracking {
+    feeder: Arc<dyn Feeder>,
+    cloud: Arc<Cloud>,
+}
+
+impl Tracking {
+    fn ended(&self, ticket: Ticket) {
+        if let Some(count) = self.cloud.leased().get_mut(&ticket) {
+            *count -= 1;
+        }
+    }
+}
+
+#[async_trait]
+impl Feeder for Tracking {
+    async fn push(&self, ticket: Ticket, at: Time) -> Result<(), Fault> {
+        self.feeder.push(ticket, at).await
+    }
+
+    async fn lease(&self) -> Result<Lease, Fault> {
+        let lease = self.feeder.lease().await?;
+        *self.cloud.leased().entry(lease.ticket).or_default() += 1;
+        Ok(lease)
+    }
+
+    async fn acknowledge(&self, lease: Lease) -> Result<(), Fault> {
+        let ticket = lease.ticket;
+        let ended = self.feeder.acknowledge(lease).await;
+        self.ended(ticket);
+        ended
+    }
+
+    async fn release(&self, lease: Lease, at: Time) -> Result<(), Fault> {
+        let ticket = lease.ticket;
+        let ended = self.feeder.release(lease, at).await;
+        self.ended(ticket);
+        ended
+    }
+}
