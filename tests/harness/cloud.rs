@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use surety_cloud::{Dynamo, Sqs};
+use surety_cloud::{Chaos, Dynamo, FaultPlan, Sqs};
 use surety_core::ports::{Clock, Fault, Feeder, Lease, Ticket};
 use surety_core::types::Time;
 use surety_store::{AwsConfig, Bodies, Stores};
@@ -76,6 +76,8 @@ pub struct Cloud {
     seen: Arc<Seen>,
     objects: TempDir,
     bodies: Bodies,
+    /// What goes wrong, and how often it was made calm.
+    faults: Mutex<(Chaos, FaultPlan, u64)>,
     /// Tickets that are leased of the stores that were opened last.
     leased: Mutex<HashMap<Ticket, usize>>,
 }
@@ -90,12 +92,12 @@ impl Cloud {
         let seen = Arc::new(Seen::default());
         let (sqs, dynamo) = wait(async {
             let sqs = Sqs::start(Arc::clone(&seen) as _).await.expect("SQS starts");
-            let dynamo = Dynamo::start().await.expect("DynamoDB starts");
+            let dynamo = Dynamo::start(FaultPlan::none()).await.expect("DynamoDB starts");
             (sqs, dynamo)
         });
         let objects = TempDir::new().expect("a folder");
-        let leased = Mutex::default();
-        let cloud = Arc::new(Self { sqs, dynamo, seen, objects, bodies, leased });
+        let (leased, faults) = (Mutex::default(), Mutex::default());
+        let cloud = Arc::new(Self { sqs, dynamo, seen, objects, bodies, faults, leased });
         let config = cloud.config();
         wait(async { surety_store::admin::apply(&config).await.expect("the tables are made") });
         cloud
@@ -126,6 +128,27 @@ impl Cloud {
     #[must_use]
     pub fn objects(&self) -> &Path {
         self.objects.path()
+    }
+
+    /// Makes things go wrong.
+    pub fn chaos(&self, queues: Chaos, tables: FaultPlan) {
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = (queues, tables, 0);
+        self.calm(false);
+    }
+
+    /// Lets nothing go wrong, or what did before, with other dice.
+    pub fn calm(&self, calm: bool) {
+        if calm {
+            self.sqs.set_chaos(Chaos::none());
+            self.dynamo.set_plan(FaultPlan::none());
+            return;
+        }
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let (queues, tables, times) = &mut *faults;
+        *times += 1;
+        let dice = |seed: u64| seed.wrapping_add(times.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        self.sqs.set_chaos(Chaos { seed: dice(queues.seed), ..queues.clone() });
+        self.dynamo.set_plan(FaultPlan { seed: dice(tables.seed), ..tables.clone() });
     }
 
     /// Opens it, as at a start of the host.

@@ -4,6 +4,7 @@
 
 pub mod backend;
 pub mod clock;
+pub mod cloud;
 pub mod corpus;
 pub mod fuse;
 pub mod host;

@@ -213,7 +213,10 @@ impl Rig {
     }
 
     /// Whether a message is open that does not wait for a person.
-    async fn moves(&self) -> bool {
+    ///
+    /// # Panics
+    /// When the backend fails.
+    pub async fn moves(&self) -> bool {
         let guarantee = &self.stores.guarantee;
         let open = guarantee.open(None, usize::MAX >> 1).await.expect("readable");
         for id in open {
