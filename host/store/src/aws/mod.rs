@@ -2,16 +2,21 @@
 //! Reference on DynamoDB, what is large on an object store.
 
 mod archive;
+mod batch;
 mod catalog;
 mod clients;
 mod config;
+mod deployments;
+mod entries;
 mod fault;
 mod item;
+mod meta;
 mod names;
 mod objects;
 mod reference;
 mod sdk;
 mod tables;
+mod transact;
 
 use std::sync::Arc;
 
@@ -30,6 +35,7 @@ pub(crate) struct Aws {
     names: Names,
     objects: Objects,
     clock: Arc<dyn Clock>,
+    clients: clients::Known,
 }
 
 /// The fault that an error of a call on a table is.

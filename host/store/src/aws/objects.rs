@@ -9,6 +9,7 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 use surety_core::ports::Fault;
+use surety_core::types::Digest;
 
 use super::config::AwsConfig;
 
@@ -35,8 +36,9 @@ impl Objects {
         let store: Arc<dyn ObjectStore> = match url.split_once("://") {
             Some(("s3", place)) => {
                 let (bucket, folder) = place.split_once('/').unwrap_or((place, ""));
-                let mut builder =
-                    AmazonS3Builder::from_env().with_bucket_name(bucket).with_region(&config.region);
+                let mut builder = AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_region(&config.region);
                 if !config.objects_endpoint.is_empty() {
                     builder = builder
                         .with_endpoint(&config.objects_endpoint)
@@ -46,7 +48,8 @@ impl Objects {
             }
             _ => {
                 let folder = url.trim_start_matches("file://");
-                let failed = |e| object_store::Error::Generic { store: "files", source: Box::new(e) };
+                let failed =
+                    |e| object_store::Error::Generic { store: "files", source: Box::new(e) };
                 std::fs::create_dir_all(folder).map_err(failed)?;
                 // Bundles are what proves a payment: they must survive the power.
                 Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true))
@@ -55,10 +58,15 @@ impl Objects {
         Ok(Self { store, url })
     }
 
+    /// The whole name of an object, for errors.
+    pub(super) fn place(&self, place: &str) -> String {
+        format!("{}/{place}", self.url.trim_end_matches('/'))
+    }
+
     fn fault(&self, place: &str, e: &object_store::Error) -> Fault {
-        let url = &self.url;
+        let place = self.place(place);
         Fault::Unavailable(format!(
-            "the object {url}/{place}: {e}; look at `objects`, its bucket and what this identity may do there"
+            "the object {place}: {e}; look at `objects`, its bucket and what this identity may do there"
         ))
     }
 
@@ -80,6 +88,22 @@ impl Objects {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(e) => Err(self.fault(place, &e)),
         }
+    }
+
+    /// The bytes of an object whose name tells their digest.
+    pub(super) async fn content(
+        &self,
+        place: &str,
+        digest: Digest,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let content = self.get(place).await?;
+        if content.as_ref().is_some_and(|bytes| Digest::of(bytes) != digest) {
+            let place = self.place(place);
+            return Err(Fault::Corrupt(format!(
+                "the object {place} is not what its name says, it was damaged or changed; put it back from a backup or an earlier version of it"
+            )));
+        }
+        Ok(content)
     }
 
     /// Removes all objects of a folder.
