@@ -425,6 +425,12 @@ pub trait Catalog: Send + Sync {
 
     /// The texts of all workflows.
     async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault>;
+
+    /// A number that grows with every change of modules, canaries, revocations or
+    /// workflows, by this process or another: by two answers to one process, it knows
+    /// whether what it read between them may be old. What changed nothing may leave
+    /// it, and so may the tally of a canary that goes on.
+    async fn revision(&self) -> Result<u64, Fault>;
 }
 
 /// The sandboxed modules: actions and validators.

@@ -17,6 +17,11 @@ use surety_core::types::Time;
 use thiserror::Error;
 
 #[cfg(feature = "aws")]
+#[doc(hidden)]
+pub async fn provision_tmp(config: &AwsConfig, clock: Arc<dyn Clock>) {
+    aws::Aws::open(config, clock).unwrap().provision().await
+}
+#[cfg(feature = "aws")]
 pub use aws::{AwsConfig, Bodies, QueueKind};
 pub use embedded::EmbeddedConfig;
 pub use memory::Memory;
@@ -200,9 +205,6 @@ pub fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Stores, OpenError>
         Config::Memory => Ok(Memory::new().stores(clock)),
         Config::Embedded(config) => Ok(Stores::of(embedded::Embedded::open(config, clock)?)),
         #[cfg(feature = "aws")]
-        Config::Aws(config) => {
-            let _ = aws::Aws::open(config, clock)?;
-            todo!()
-        }
+        Config::Aws(config) => Ok(Stores::of(aws::Aws::open(config, clock)?)),
     }
 }

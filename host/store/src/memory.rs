@@ -39,6 +39,7 @@ struct State {
     canaries: BTreeMap<ModuleName, Canary>,
     revocations: BTreeMap<Digest, Revocation>,
     workflows: BTreeMap<(MsgType, u32), Arc<str>>,
+    revision: u64,
 }
 
 /// A Msg_ID that was issued.
@@ -395,6 +396,7 @@ impl Catalog for Backend {
         if let Some(canary) = canary {
             state.canaries.insert(canary.name.clone(), canary);
         }
+        state.revision += 1;
         Ok(())
     }
 
@@ -416,7 +418,9 @@ impl Catalog for Backend {
     }
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), Fault> {
-        self.state().revocations.entry(revocation.digest).or_insert(revocation);
+        let mut state = self.state();
+        state.revocations.entry(revocation.digest).or_insert(revocation);
+        state.revision += 1;
         Ok(())
     }
 
@@ -434,17 +438,24 @@ impl Catalog for Backend {
         let deployed =
             state.workflows.entry((msg_type, version)).or_insert_with(|| Arc::clone(&text));
         if *deployed == text {
+            state.revision += 1;
             return Ok(());
         }
         Err(DeployError::AlreadyExists(Digest::of(deployed.as_bytes())))
     }
 
     async fn remove_workflow(&self, msg_type: &MsgType, version: u32) -> Result<(), Fault> {
-        self.state().workflows.remove(&(msg_type.clone(), version));
+        let mut state = self.state();
+        state.workflows.remove(&(msg_type.clone(), version));
+        state.revision += 1;
         Ok(())
     }
 
     async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault> {
         Ok(self.state().workflows.values().cloned().collect())
+    }
+
+    async fn revision(&self) -> Result<u64, Fault> {
+        Ok(self.state().revision)
     }
 }

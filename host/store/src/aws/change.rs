@@ -74,7 +74,7 @@ impl From<Fault> for NotChanged {
 
 impl Aws {
     /// Changes a row; gives it as it was before.
-    pub(super) async fn change(&self, change: &Change) -> Result<Item, NotChanged> {
+    pub(super) async fn change_row(&self, change: &Change) -> Result<Item, NotChanged> {
         let table = self.names.messages();
         let expression = change.expression();
         let update = self

@@ -149,7 +149,7 @@ impl Aws {
                 (":content", b(message.content_hash.0)),
             ]),
         };
-        self.change(&change).await.map(|_| ())
+        self.change_row(&change).await.map(|_| ())
     }
 
     /// Admits what `begin` began, or what needs no beginning.
@@ -565,7 +565,7 @@ impl Guarantee for Aws {
             condition: "#status = :active AND #rev = :rev",
             values: item([(":active", s(Status::Active.as_str())), (":rev", n(seq))]),
         };
-        match self.change(&change).await {
+        match self.change_row(&change).await {
             Ok(before) => {
                 let is_large = Fields::of(&before, "a row").has("large");
                 if let Err(fault) = self.clean(id, is_large).await {

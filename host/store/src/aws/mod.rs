@@ -15,21 +15,29 @@
 //! not yet committed, and `versions` says which. Any number of processes may work
 //! on one set of tables.
 
+mod archive;
+mod batch;
 mod batcher;
 mod bucket;
+mod catalog;
 mod change;
+mod clients;
 mod config;
+mod deployments;
+mod entries;
 mod fault;
 mod feeder;
 mod guarantee;
 mod ids;
 mod item;
 mod leases;
+mod meta;
 mod names;
 mod objects;
 mod provision_tmp;
 mod queues;
 mod records;
+mod reference;
 mod row;
 mod sdk;
 mod sweep;
@@ -46,6 +54,7 @@ use surety_core::ports::{Clock, Fault};
 use surety_core::types::Time;
 use tokio::task::AbortHandle;
 
+use self::clients::Known;
 use self::feeder::Tickets;
 use self::leases::Leases;
 use self::names::Names;
@@ -73,6 +82,7 @@ pub(crate) struct Aws {
     this: Weak<Self>,
     /// The task that says leases again.
     keeping: OnceLock<AbortHandle>,
+    clients: Known,
 }
 
 impl Aws {
@@ -100,6 +110,7 @@ impl Aws {
             clock,
             this: Weak::clone(this),
             keeping: OnceLock::new(),
+            clients: Known::default(),
         }))
     }
 }
@@ -111,7 +122,7 @@ impl Upkeep for Aws {
     }
 
     async fn check(&self) -> Result<(), Fault> {
-        Ok(())
+        self.check_tables().await
     }
 
     async fn feed_due(&self) -> Result<Option<Time>, Fault> {

@@ -92,14 +92,22 @@ impl Names {
     }
 }
 
+/// The folder of the bundles.
+pub(crate) const BUNDLES: &str = "bundles";
+
 /// The object with a message's bundle.
 pub(crate) fn bundle(id: MsgId) -> String {
-    format!("bundles/{id}")
+    format!("{BUNDLES}/{id}")
 }
 
 /// The object with a component.
 pub(crate) fn component(digest: Digest) -> String {
     format!("components/{}", hex(digest))
+}
+
+/// The object with a workflow's text.
+pub(crate) fn workflow(digest: Digest) -> String {
+    format!("workflows/{}", hex(digest))
 }
 
 /// The object with a body that is too large for a row or a queue.

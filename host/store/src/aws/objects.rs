@@ -9,6 +9,7 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 use surety_core::ports::Fault;
+use surety_core::types::Digest;
 
 use super::config::AwsConfig;
 
@@ -57,10 +58,15 @@ impl Objects {
         Ok(Self { store, url })
     }
 
+    /// The whole name of an object, for errors.
+    pub(super) fn place(&self, place: &str) -> String {
+        format!("{}/{place}", self.url.trim_end_matches('/'))
+    }
+
     fn fault(&self, place: &str, e: &object_store::Error) -> Fault {
-        let url = &self.url;
+        let place = self.place(place);
         Fault::Unavailable(format!(
-            "the object {url}/{place}: {e}; look at `objects`, its bucket and what this identity may do there"
+            "the object {place}: {e}; look at `objects`, its bucket and what this identity may do there"
         ))
     }
 
@@ -82,6 +88,22 @@ impl Objects {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(e) => Err(self.fault(place, &e)),
         }
+    }
+
+    /// The bytes of an object whose name tells their digest.
+    pub(super) async fn content(
+        &self,
+        place: &str,
+        digest: Digest,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let content = self.get(place).await?;
+        if content.as_ref().is_some_and(|bytes| Digest::of(bytes) != digest) {
+            let place = self.place(place);
+            return Err(Fault::Corrupt(format!(
+                "the object {place} is not what its name says, it was damaged or changed; put it back from a backup or an earlier version of it"
+            )));
+        }
+        Ok(content)
     }
 
     /// Removes all objects of a folder.

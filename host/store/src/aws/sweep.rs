@@ -98,7 +98,7 @@ impl Aws {
                 (":due", t(at)),
             ]),
         };
-        match self.change(&change).await {
+        match self.change_row(&change).await {
             Ok(_) => {}
             Err(NotChanged::Is(_)) => return Ok(()),
             Err(NotChanged::Fault(fault)) => return Err(fault),
@@ -172,7 +172,7 @@ impl Aws {
                 (":expires_at", t(row.expires_at)),
             ]),
         };
-        match self.change(&change).await {
+        match self.change_row(&change).await {
             Ok(_) => {}
             Err(NotChanged::Is(_)) => return Ok(false),
             Err(NotChanged::Fault(fault)) => return Err(fault),
@@ -190,7 +190,7 @@ impl Aws {
             condition: "#status = :active AND #rev = :rev AND attribute_not_exists(#due)",
             values: item([(":active", s(Status::Active.as_str())), (":rev", n(open.current.rev))]),
         };
-        match self.change(&change).await {
+        match self.change_row(&change).await {
             Ok(_) => Ok(true),
             Err(NotChanged::Is(_)) => Ok(false),
             Err(NotChanged::Fault(fault)) => Err(fault),
@@ -217,7 +217,7 @@ impl Aws {
                 (":cid", s(open.current.cid)),
             ]),
         };
-        match self.change(&change).await {
+        match self.change_row(&change).await {
             Ok(_) => {}
             // Moved meanwhile: both copies are garbage, and the next search says so.
             Err(NotChanged::Is(_)) => return Ok(false),

@@ -6,7 +6,7 @@ use super::names::Names;
 pub(crate) const VERSION: u64 = 1;
 
 /// The kind of a key's attribute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// Text.
     S,

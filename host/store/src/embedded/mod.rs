@@ -24,6 +24,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rusqlite::{Connection, ErrorCode, ffi};
@@ -59,6 +60,8 @@ pub(crate) struct Embedded {
     queue: Arc<Queue>,
     /// Read for each submission, so kept at hand.
     clients: Arc<RwLock<HashMap<ClientId, Arc<Client>>>>,
+    /// Since the start. No other process changes the catalog.
+    catalog_changes: Arc<AtomicU64>,
     /// Held as long as the file is open.
     lock: Mutex<Option<File>>,
 }
@@ -89,6 +92,7 @@ impl Embedded {
             readers: Readers::new(file),
             queue,
             clients: Arc::new(RwLock::new(clients)),
+            catalog_changes: Arc::default(),
             lock: Mutex::new(Some(lock)),
         }))
     }
