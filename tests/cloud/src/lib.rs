@@ -1,0 +1,17 @@
+//! SQS and DynamoDB for tests: servers on a loopback port that real SDKs talk to,
+//! on a clock that the test holds.
+//!
+//! ```text
+//! clock      what the servers take for the time
+//! http       a loopback server that can also hang up
+//! sqs        queues: standard and FIFO, as AWS documents them
+//! ```
+//!
+//! Nothing here knows surety: a test of any client of AWS may use it.
+
+pub mod clock;
+mod http;
+pub mod sqs;
+
+pub use clock::{Clock, RealClock};
+pub use sqs::Sqs;
