@@ -4,14 +4,17 @@
 //! ```text
 //! clock      what the servers take for the time
 //! http       a loopback server that can also hang up
-//! sqs        queues: standard and FIFO, as AWS documents them
+//! chance     knobs and dice: what goes wrong, from a seed
+//! sqs        queues: standard and FIFO, as AWS documents them, and worse
 //! ```
 //!
 //! Nothing here knows surety: a test of any client of AWS may use it.
 
+mod chance;
 pub mod clock;
 mod http;
 pub mod sqs;
 
+pub use chance::Knob;
 pub use clock::{Clock, RealClock};
-pub use sqs::Sqs;
+pub use sqs::{Chaos, Sqs};

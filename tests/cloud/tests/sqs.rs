@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry,
 };
 use common::{Jumping, bodies, client, delete, queue, receive, send};
-use surety_cloud::{RealClock, Sqs};
+use surety_cloud::{Chaos, RealClock, Sqs};
 
 /// A typed error of the SDK: an operation's error, by its question.
 macro_rules! assert_refused {
@@ -30,7 +30,7 @@ macro_rules! code_of {
 #[tokio::test]
 async fn queues_are_made_once_and_found() {
     let clock = Jumping::still();
-    let sqs = Sqs::start(clock).await.unwrap();
+    let sqs = Sqs::start(clock, Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[("VisibilityTimeout", "60")]).await;
     assert_eq!(queue(&client, "a", &[("VisibilityTimeout", "60")]).await, url);
@@ -70,7 +70,7 @@ async fn queues_are_made_once_and_found() {
 
 #[tokio::test]
 async fn queues_are_listed_by_prefix_and_page() {
-    let sqs = Sqs::start(Jumping::still()).await.unwrap();
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     for name in ["g-1", "g-2", "g-3", "feeder"] {
         queue(&client, name, &[]).await;
@@ -87,7 +87,7 @@ async fn queues_are_listed_by_prefix_and_page() {
 
 #[tokio::test]
 async fn tags_are_kept() {
-    let sqs = Sqs::start(Jumping::still()).await.unwrap();
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let made = client.create_queue().queue_name("a").tags("one", "1").send().await.unwrap();
     let url = made.queue_url.unwrap();
@@ -101,7 +101,7 @@ async fn tags_are_kept() {
 
 #[tokio::test]
 async fn names_are_checked() {
-    let sqs = Sqs::start(Jumping::still()).await.unwrap();
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     for (name, fifo) in [("", false), ("a b", false), ("a.fifo", false), ("a", true)] {
         let mut call = client.create_queue().queue_name(name);
@@ -117,7 +117,7 @@ async fn names_are_checked() {
 #[tokio::test]
 async fn a_message_is_hidden_then_comes_again_until_deleted() {
     let clock = Jumping::still();
-    let sqs = Sqs::start(clock.clone()).await.unwrap();
+    let sqs = Sqs::start(clock.clone(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
     let id = send(&client, &url, "m").await;
@@ -170,7 +170,7 @@ async fn a_message_is_hidden_then_comes_again_until_deleted() {
 #[tokio::test]
 async fn delays_hide_new_messages() {
     let clock = Jumping::still();
-    let sqs = Sqs::start(clock.clone()).await.unwrap();
+    let sqs = Sqs::start(clock.clone(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[("DelaySeconds", "5")]).await;
     send(&client, &url, "by queue").await;
@@ -197,7 +197,7 @@ async fn delays_hide_new_messages() {
 #[tokio::test]
 async fn what_is_too_old_is_gone() {
     let clock = Jumping::still();
-    let sqs = Sqs::start(clock.clone()).await.unwrap();
+    let sqs = Sqs::start(clock.clone(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[("MessageRetentionPeriod", "1209600")]).await;
     send(&client, &url, "old").await;
@@ -210,7 +210,7 @@ async fn what_is_too_old_is_gone() {
 
 #[tokio::test]
 async fn bodies_are_checked() {
-    let sqs = Sqs::start(Jumping::still()).await.unwrap();
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
     let call = |body: &str| client.send_message().queue_url(&url).message_body(body).send();
@@ -227,7 +227,7 @@ async fn bodies_are_checked() {
 
 #[tokio::test]
 async fn attributes_go_along_and_have_their_digest() {
-    let sqs = Sqs::start(Jumping::still()).await.unwrap();
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
     let text = MessageAttributeValue::builder().data_type("String").string_value("v");
@@ -249,7 +249,7 @@ async fn attributes_go_along_and_have_their_digest() {
 
 #[tokio::test]
 async fn batches_fail_in_part() {
-    let sqs = Sqs::start(Jumping::still()).await.unwrap();
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
     let entry = |id: &str, body: &str| {
@@ -308,7 +308,7 @@ async fn batches_fail_in_part() {
 
 #[tokio::test]
 async fn a_reply_has_at_most_ten() {
-    let sqs = Sqs::start(Jumping::still()).await.unwrap();
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
     for n in 0..12 {
@@ -325,7 +325,7 @@ async fn a_reply_has_at_most_ten() {
 #[tokio::test]
 async fn fifo_keeps_the_order_of_each_group() {
     let clock = Jumping::still();
-    let sqs = Sqs::start(clock.clone()).await.unwrap();
+    let sqs = Sqs::start(clock.clone(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let attributes = [("FifoQueue", "true"), ("ContentBasedDeduplication", "true")];
     let url = queue(&client, "a.fifo", &attributes).await;
@@ -369,7 +369,7 @@ async fn fifo_keeps_the_order_of_each_group() {
 #[tokio::test]
 async fn fifo_takes_a_message_once_in_five_minutes() {
     let clock = Jumping::still();
-    let sqs = Sqs::start(clock.clone()).await.unwrap();
+    let sqs = Sqs::start(clock.clone(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a.fifo", &[("FifoQueue", "true")]).await;
     let put = |dedup: Option<&str>, body: &str| {
@@ -395,7 +395,7 @@ async fn fifo_takes_a_message_once_in_five_minutes() {
 #[tokio::test]
 async fn what_is_received_too_often_becomes_a_dead_letter() {
     let clock = Jumping::still();
-    let sqs = Sqs::start(clock.clone()).await.unwrap();
+    let sqs = Sqs::start(clock.clone(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let letters = queue(&client, "dead", &[]).await;
     let arn = "arn:aws:sqs:us-east-1:000000000000:dead";
@@ -422,7 +422,7 @@ async fn what_is_received_too_often_becomes_a_dead_letter() {
 #[tokio::test]
 async fn a_purge_empties_once_a_minute() {
     let clock = Jumping::still();
-    let sqs = Sqs::start(clock.clone()).await.unwrap();
+    let sqs = Sqs::start(clock.clone(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
     send(&client, &url, "m").await;
@@ -435,7 +435,7 @@ async fn a_purge_empties_once_a_minute() {
 
 #[tokio::test]
 async fn a_long_poll_wakes_on_a_send_while_the_time_stands_still() {
-    let sqs = Sqs::start(Jumping::still()).await.unwrap();
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
     let poll = client.receive_message().queue_url(&url).wait_time_seconds(20).send();
@@ -452,7 +452,7 @@ async fn a_long_poll_wakes_on_a_send_while_the_time_stands_still() {
 
 #[tokio::test]
 async fn a_long_poll_ends_when_its_queue_is_deleted() {
-    let sqs = Sqs::start(Jumping::still()).await.unwrap();
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
     let poll = tokio::spawn(client.receive_message().queue_url(&url).wait_time_seconds(20).send());
@@ -468,7 +468,7 @@ async fn a_long_poll_ends_when_its_queue_is_deleted() {
 async fn a_long_poll_moves_the_clock_only_as_far_as_it_must() {
     use surety_cloud::Clock as _;
     let clock = Jumping::new();
-    let sqs = Sqs::start(clock.clone()).await.unwrap();
+    let sqs = Sqs::start(clock.clone(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[("ReceiveMessageWaitTimeSeconds", "20")]).await;
     let began = clock.now_ms();
@@ -482,7 +482,7 @@ async fn a_long_poll_moves_the_clock_only_as_far_as_it_must() {
 
 #[tokio::test]
 async fn a_long_poll_on_the_machines_clock_waits() {
-    let sqs = Sqs::start(std::sync::Arc::new(RealClock)).await.unwrap();
+    let sqs = Sqs::start(std::sync::Arc::new(RealClock), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
     let began = Instant::now();
@@ -493,7 +493,7 @@ async fn a_long_poll_on_the_machines_clock_waits() {
 
 #[tokio::test]
 async fn a_test_may_tamper_and_count() {
-    let sqs = Sqs::start(Jumping::still()).await.unwrap();
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
     send(&client, &url, "m").await;

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::errors::{ATTRIBUTE_NAME, Fault, PARAMETER, PURGE_IN_PROGRESS, QUEUE_EXISTS};
+use super::chaos::draw;
+use super::errors::{
+    ATTRIBUTE_NAME, Fault, PARAMETER, PURGE_IN_PROGRESS, QUEUE_DELETED, QUEUE_EXISTS,
+};
 use super::queue::Queue;
 use super::settings::{self, Settings};
 use super::state::{State, arn, name_of_arn};
@@ -61,6 +64,12 @@ pub(crate) fn create(state: &mut State, now: u64, input: Value) -> Result<Value,
             ))),
         };
     }
+    if state.blocked.get(&name).is_some_and(|until| *until > now) {
+        return Err(QUEUE_DELETED.because(
+            "You must wait 60 seconds after deleting a queue before you can create another with \
+             the same name.",
+        ));
+    }
     let mut settings = Settings::new(fifo);
     settings.change(&attributes)?;
     state.create(now, &name, settings).tags = tags;
@@ -77,7 +86,7 @@ struct ByUrl {
 pub(crate) fn delete(state: &mut State, now: u64, input: Value) -> Result<Value, Fault> {
     let ByUrl { queue_url } = super::parse(input)?;
     let (name, _) = state.queue(now, &queue_url)?;
-    state.queues.remove(&name);
+    state.delete(now, &name);
     Ok(json!({}))
 }
 
@@ -128,14 +137,18 @@ pub(crate) fn list(state: &mut State, _now: u64, input: Value) -> Result<Value, 
         )));
     }
     let after = next_token.unwrap_or_default();
+    let adversary = &mut state.adversary;
     let mut names = state.queues.keys().filter(|n| n.starts_with(&prefix) && **n > after);
     let page: Vec<_> = names.by_ref().take(most).collect();
+    let rest = names.next().is_some();
     let mut reply = json!({});
-    if let (Some(last), Some(_), Some(_)) = (page.last(), names.next(), max_results) {
+    if let (Some(last), true, Some(_)) = (page.last(), rest, max_results) {
         reply["NextToken"] = json!(last);
     }
-    if !page.is_empty() {
-        reply["QueueUrls"] = page.iter().map(|name| json!(state.url(name))).collect();
+    let listed: Vec<_> =
+        page.into_iter().filter(|_| !draw!(adversary, unlisted, "ListQueues")).cloned().collect();
+    if !listed.is_empty() {
+        reply["QueueUrls"] = listed.iter().map(|name| json!(state.url(name))).collect();
     }
     Ok(reply)
 }

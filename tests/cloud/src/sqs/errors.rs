@@ -59,6 +59,15 @@ pub(crate) const QUEUE_EXISTS: Kind =
     kind("com.amazonaws.sqs#QueueNameExists", "QueueAlreadyExists", 400);
 pub(crate) const HANDLE: Kind =
     kind("com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", 404);
+pub(crate) const QUEUE_DELETED: Kind = kind(
+    "com.amazonaws.sqs#QueueDeletedRecently",
+    "AWS.SimpleQueueService.QueueDeletedRecently",
+    400,
+);
+pub(crate) const THROTTLED: Kind =
+    kind("com.amazonaws.sqs#RequestThrottled", "RequestThrottled", 400);
+pub(crate) const KMS_THROTTLED: Kind =
+    kind("com.amazonaws.sqs#KmsThrottled", "KMS.ThrottlingException", 400);
 // These have no shape in the service's model, and so no type in the SDKs.
 pub(crate) const PARAMETER: Kind =
     kind("com.amazon.coral.service#InvalidParameterValueException", "InvalidParameterValue", 400);
@@ -68,6 +77,12 @@ pub(crate) const SERIALIZATION: Kind =
     kind("com.amazon.coral.service#SerializationException", "MalformedInput", 400);
 pub(crate) const ACTION: Kind =
     kind("com.amazon.coral.service#UnknownOperationException", "InvalidAction", 404);
+pub(crate) const THROTTLING: Kind =
+    kind("com.amazon.coral.availability#ThrottlingException", "ThrottlingException", 400);
+pub(crate) const SERVICE_UNAVAILABLE: Kind =
+    kind("com.amazon.coral.service#ServiceUnavailableException", "ServiceUnavailable", 503);
+pub(crate) const INTERNAL: Kind =
+    kind("com.amazon.coral.service#InternalFailure", "InternalFailure", 500);
 
 /// A refusal.
 #[derive(Clone, Debug)]

@@ -24,6 +24,8 @@ pub struct Seen {
     pub in_flight: bool,
     /// How often it was received.
     pub received: u64,
+    /// Whether somebody deleted it, and it comes back.
+    pub zombie: bool,
 }
 
 impl Sqs {
@@ -61,6 +63,7 @@ impl Sqs {
             visible_ms: message.visible_ms,
             in_flight: message.in_flight(now),
             received: message.received,
+            zombie: message.zombie,
         });
         seen.collect()
     }

@@ -45,9 +45,18 @@ pub(crate) struct Message {
     pub(crate) received: u64,
     /// The queue that it was a dead letter of.
     pub(crate) source_arn: Option<String>,
+    /// It may be received once more although it is in flight.
+    pub(crate) twin: bool,
+    /// It was deleted, and comes back.
+    pub(crate) zombie: bool,
 }
 
 impl Message {
+    /// May be received.
+    pub(crate) fn visible(&self, now: u64) -> bool {
+        self.twin || self.visible_ms <= now
+    }
+
     /// Received, and not yet visible again.
     pub(crate) fn in_flight(&self, now: u64) -> bool {
         self.received > 0 && self.visible_ms > now

@@ -6,6 +6,7 @@
 //! state                   all queues
 //! admin send receive settle batch   the operations
 //! errors                  what they refuse with
+//! chaos                   what goes wrong on purpose
 //! inspect                 what a test sees and does past the protocol
 //! ```
 //!
@@ -14,6 +15,7 @@
 
 mod admin;
 mod batch;
+mod chaos;
 mod errors;
 mod fifo;
 mod inspect;
@@ -25,6 +27,7 @@ mod settings;
 mod settle;
 mod state;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::pin::pin;
@@ -38,10 +41,12 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::http::{Answer, Server, respond};
+use chaos::{Adversary, Fate, draw};
 use errors::{ACTION, Fault, SERIALIZATION};
-use receive::{Look, Receive};
+use receive::{Look, RECEIVE, Receive};
 use state::State;
 
+pub use chaos::{Chaos, Throttle};
 pub use inspect::Seen;
 
 /// What precedes the operation's name in `X-Amz-Target`.
@@ -89,8 +94,8 @@ impl Sqs {
     ///
     /// # Errors
     /// When it cannot listen.
-    pub async fn start(clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let state = Mutex::new(State::default());
+    pub async fn start(clock: Arc<dyn Clock>, chaos: Chaos) -> io::Result<Self> {
+        let state = Mutex::new(State::new(Adversary::new(chaos)));
         let shared = Arc::new(Shared { clock, state, changed: Notify::new() });
         let handler = shared.clone();
         let server = Server::start(move |request| {
@@ -102,6 +107,22 @@ impl Sqs {
         Ok(Self { server, shared })
     }
 
+    /// Goes on with other knobs and their seed.
+    pub fn set_chaos(&self, chaos: Chaos) {
+        self.shared.state().adversary = Adversary::new(chaos);
+    }
+
+    /// What all chance comes from. Whoever fails prints it, so that the run can be
+    /// repeated.
+    pub fn seed(&self) -> u64 {
+        self.shared.state().adversary.seed()
+    }
+
+    /// How often each knob of `Chaos` hit since it was set, by the field's name.
+    pub fn hits(&self) -> BTreeMap<&'static str, u64> {
+        self.shared.state().adversary.hits().clone()
+    }
+
     /// Where a client finds it: `http://127.0.0.1:port`.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
@@ -110,7 +131,10 @@ impl Sqs {
 
 impl fmt::Debug for Sqs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sqs").field("url", &self.url()).finish_non_exhaustive()
+        f.debug_struct("Sqs")
+            .field("url", &self.url())
+            .field("seed", &self.seed())
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,13 +147,25 @@ impl Shared {
     async fn answer(&self, request: Request<Bytes>) -> Answer {
         let target = request.headers().get("x-amz-target").and_then(|t| t.to_str().ok());
         let name = target.and_then(|t| t.strip_prefix(TARGET)).unwrap_or_default().to_owned();
-        let id = {
+        let (id, fate) = {
             let mut state = self.state();
             *state.calls.entry(name.clone()).or_default() += 1;
-            format!("00000000-0000-4000-8000-{:012x}", state.serial())
+            let id = format!("00000000-0000-4000-8000-{:012x}", state.serial());
+            (id, state.adversary.fate(&name))
         };
-        let result = self.call(&name, request.body()).await;
-        self.changed.notify_waiters();
+        let result = match fate {
+            Fate::LostBefore => return None,
+            Fate::Refused(fault) => Err(fault),
+            fate => {
+                let result = self.call(&name, request.body()).await;
+                self.changed.notify_waiters();
+                match fate {
+                    Fate::LostAfter => return None,
+                    Fate::ErrorAfter(fault) => Err(fault),
+                    _ => result,
+                }
+            }
+        };
         Some(match result {
             Ok(value) => respond(
                 StatusCode::OK,
@@ -151,7 +187,7 @@ impl Shared {
     async fn call(&self, name: &str, body: &[u8]) -> Result<Value, Fault> {
         let input = serde_json::from_slice(body)
             .map_err(|e| SERIALIZATION.because(format!("The body is not JSON: {e}.")))?;
-        if name == "ReceiveMessage" {
+        if name == RECEIVE {
             return self.receive(parse(input)?).await;
         }
         let operation = OPERATIONS.iter().find(|(known, _)| *known == name);
@@ -165,16 +201,23 @@ impl Shared {
     /// sleeps until the next message is visible, or something changes.
     async fn receive(&self, receive: Receive) -> Result<Value, Fault> {
         let began = self.clock.now_ms();
-        let end = began + receive.wait_ms(&mut self.state(), began)?;
+        let (end, mut blind) = {
+            let mut state = self.state();
+            let wait = receive.wait_ms(&mut state, began)?;
+            (began + wait, draw!(&mut state.adversary, blind, RECEIVE))
+        };
         loop {
             // Listening before looking: no change in between is missed.
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
             let now = self.clock.now_ms();
-            let look = receive.look(&mut self.state(), now)?;
-            let next = match look {
-                Look::Found(reply) => return Ok(reply),
-                Look::Nothing(next) => next,
+            let next = if blind {
+                None
+            } else {
+                match receive.look(&mut self.state(), now, end > began)? {
+                    Look::Found(reply) => return Ok(reply),
+                    Look::Nothing(next) => next,
+                }
             };
             if now >= end {
                 return Ok(json!({}));
@@ -182,7 +225,7 @@ impl Shared {
             let until = next.unwrap_or(end).min(end);
             tokio::select! {
                 () = self.clock.sleep_until_ms(until) => {}
-                () = changed => {}
+                () = changed => blind = false,
             }
         }
     }

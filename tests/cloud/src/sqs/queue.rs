@@ -18,6 +18,8 @@ pub(crate) struct Queue {
     pub(crate) created_ms: u64,
     pub(crate) changed_ms: u64,
     pub(crate) purged_ms: Option<u64>,
+    /// From when on it is found.
+    pub(crate) usable_ms: u64,
     /// Tells the queue from an earlier one of its name.
     pub(crate) incarnation: u64,
 }
@@ -32,6 +34,7 @@ impl Queue {
             created_ms: now,
             changed_ms: now,
             purged_ms: None,
+            usable_ms: now,
             incarnation,
         }
     }
@@ -47,7 +50,7 @@ impl Queue {
         if self.settings.fifo {
             return fifo::receivable(now, &self.messages);
         }
-        self.messages.iter().filter(|(_, m)| m.visible_ms <= now).map(|(s, _)| *s).collect()
+        self.messages.iter().filter(|(_, m)| m.visible(now)).map(|(s, _)| *s).collect()
     }
 
     /// When the next message, that is not visible now, will be.
@@ -59,7 +62,7 @@ impl Queue {
     pub(crate) fn counts(&self, now: u64) -> (usize, usize, usize) {
         let mut counts = (0, 0, 0);
         for message in self.messages.values() {
-            if message.visible_ms <= now {
+            if message.visible(now) {
                 counts.0 += 1;
             } else if message.received == 0 {
                 counts.1 += 1;

@@ -3,11 +3,14 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::chaos::{Adversary, draw};
 use super::errors::{Fault, OVER_LIMIT, PARAMETER};
 use super::message::{Attributes, Message, md5_of, md5_of_attributes};
 use super::send::sequence_number;
 use super::state::{State, arn, name_of_arn};
 
+/// The operation's name.
+pub(crate) const RECEIVE: &str = "ReceiveMessage";
 /// Most messages of a reply.
 const MESSAGES_MAX: u64 = 10;
 /// Longest wait.
@@ -66,28 +69,37 @@ impl Receive {
         Ok(wait * 1_000)
     }
 
-    /// Takes what is there.
+    /// Takes what is there. A long poll is not empty-handed when something is.
     ///
     /// # Errors
     /// When there is no such queue (any more), or too much is in flight.
-    pub(crate) fn look(&self, state: &mut State, now: u64) -> Result<Look, Fault> {
+    pub(crate) fn look(&self, state: &mut State, now: u64, long: bool) -> Result<Look, Fault> {
         self.bury(state, now)?;
         let (_, queue) = state.queue(now, &self.queue_url)?;
+        let fifo = queue.settings.fifo;
         if queue.messages.len() > IN_FLIGHT_MAX && queue.counts(now).2 >= IN_FLIGHT_MAX {
             return Err(OVER_LIMIT
                 .because(format!("Too many messages in flight: the limit is {IN_FLIGHT_MAX}.")));
         }
         let most = usize::try_from(self.max_number_of_messages.unwrap_or(1)).unwrap_or(1);
         let mut taken = queue.receivable(now);
+        disturb(&mut state.adversary, &mut taken, fifo, long);
         taken.truncate(most);
+        let (_, queue) = state.queue(now, &self.queue_url)?;
         if taken.is_empty() {
             return Ok(Look::Nothing(queue.next_visible(now)));
         }
         let hidden = self.visibility_timeout.unwrap_or(queue.settings.visibility_s()) * 1_000;
+        let twins: Vec<_> = taken
+            .iter()
+            .map(|_| !fifo && draw!(&mut state.adversary, duplicate, RECEIVE))
+            .collect();
+        let (_, queue) = state.queue(now, &self.queue_url)?;
         let mut messages = Vec::new();
-        for serial in taken {
+        for (serial, twin) in taken.into_iter().zip(twins) {
             let Some(message) = queue.messages.get_mut(&serial) else { continue };
             message.received += 1;
+            message.twin = twin;
             message.first_received_ms.get_or_insert(now);
             message.visible_ms = now + hidden;
             let message = &queue.messages[&serial];
@@ -116,6 +128,7 @@ impl Receive {
                 message.sent_ms = now;
             }
             message.visible_ms = now;
+            message.twin = false;
             message.received = 0;
             message.first_received_ms = None;
             message.source_arn = Some(arn(&name));
@@ -175,5 +188,22 @@ impl Receive {
         };
         let kept = message.attributes.iter().filter(|(name, _)| asked(name));
         kept.map(|(name, attribute)| (name.clone(), attribute.clone())).collect()
+    }
+}
+
+/// Leaves away some of what a receive would see, and changes the order.
+fn disturb(adversary: &mut Adversary, seen: &mut Vec<u64>, fifo: bool, long: bool) {
+    if seen.is_empty() {
+        return;
+    }
+    let sampled = draw!(adversary, sample, RECEIVE);
+    let shuffled = !fifo && (sampled || draw!(adversary, shuffle, RECEIVE));
+    if shuffled {
+        adversary.dice().shuffle(seen);
+    }
+    if sampled {
+        let least = usize::from(long);
+        let left = least + adversary.dice().index(seen.len() - least);
+        seen.truncate(left);
     }
 }

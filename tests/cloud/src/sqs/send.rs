@@ -126,6 +126,8 @@ fn put(state: &mut State, now: u64, url: &str, entry: Entry) -> Result<Value, Fa
             first_received_ms: None,
             received: 0,
             source_arn: None,
+            twin: false,
+            zombie: false,
         };
         queue.messages.insert(serial, message);
     }
