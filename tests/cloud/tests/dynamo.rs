@@ -318,6 +318,38 @@ async fn an_item_has_at_most_400_kb() {
 }
 
 #[tokio::test]
+async fn a_page_has_at_most_one_mb() {
+    let (_dynamo, client) = start().await;
+    for seq in 0..4 {
+        let mut item = place("a", seq);
+        item.insert("body".to_owned(), s(&"a".repeat(350 * 1024)));
+        put(&client, item).await;
+    }
+    let query = client.query().table_name("rows").key_condition_expression("#id = :id");
+    let query = query.expression_attribute_names("#id", "id");
+    let query = query.expression_attribute_values(":id", s("a"));
+    let page = query.clone().send().await.unwrap();
+    assert!(page.count() < 4, "{}", page.count());
+    let rest = query.set_exclusive_start_key(page.last_evaluated_key.clone());
+    assert_eq!(page.count() + rest.send().await.unwrap().count(), 4);
+}
+
+#[tokio::test]
+async fn a_transaction_has_at_most_100_items_and_each_once() {
+    let (_dynamo, client) = start().await;
+    let put = |seq| {
+        let put = Put::builder().table_name("rows").set_item(Some(place("a", seq)));
+        TransactWriteItem::builder().put(put.build().unwrap()).build()
+    };
+    let call = |items: Vec<_>| client.transact_write_items().set_transact_items(Some(items)).send();
+    call((0..100).map(put).collect()).await.unwrap();
+    for items in [(0..101).map(put).collect(), vec![put(0), put(0)]] {
+        let error = call(items).await.unwrap_err().into_service_error();
+        assert_eq!(error.meta().code(), Some("ValidationException"));
+    }
+}
+
+#[tokio::test]
 async fn tables_are_provisioned() {
     let (_dynamo, client) = start().await;
     let again = client

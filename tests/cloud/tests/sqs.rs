@@ -27,6 +27,20 @@ macro_rules! code_of {
     };
 }
 
+/// Polls, and returns when the server is at it.
+macro_rules! polling {
+    ($sqs:expr, $client:expr, $url:expr) => {{
+        let poll = $client.receive_message().queue_url($url).wait_time_seconds(20).send();
+        let poll = tokio::spawn(poll);
+        while !$sqs.calls().contains_key("ReceiveMessage") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!poll.is_finished());
+        poll
+    }};
+}
+
 #[tokio::test]
 async fn queues_are_made_once_and_found() {
     let clock = Jumping::still();
@@ -141,7 +155,7 @@ async fn a_message_is_hidden_then_comes_again_until_deleted() {
     assert_eq!(call.send().await.unwrap().messages.unwrap().len(), 1);
     clock.advance_ms(2_000);
     let third = receive(&client, &url).await.remove(0);
-    assert_eq!(sqs.messages("a")[0].received, 3);
+    assert_eq!(sqs.messages("a")[0].receive_count, 3);
 
     let handle = third.receipt_handle().unwrap();
     let change = |handle: &str, seconds| {
@@ -393,6 +407,25 @@ async fn fifo_takes_a_message_once_in_five_minutes() {
 }
 
 #[tokio::test]
+async fn fifo_deduplicates_by_group_where_it_is_told_so() {
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
+    let client = client(&sqs).await;
+    let attributes = [
+        ("FifoQueue", "true"),
+        ("ContentBasedDeduplication", "true"),
+        ("DeduplicationScope", "messageGroup"),
+        ("FifoThroughputLimit", "perMessageGroupId"),
+    ];
+    let url = queue(&client, "a.fifo", &attributes).await;
+    for group in ["x", "x", "y"] {
+        let call = client.send_message().queue_url(&url).message_group_id(group);
+        call.message_body("m").send().await.unwrap();
+    }
+    let groups: Vec<_> = sqs.messages("a.fifo").into_iter().map(|m| m.group.unwrap()).collect();
+    assert_eq!(groups, ["x", "y"]);
+}
+
+#[tokio::test]
 async fn what_is_received_too_often_becomes_a_dead_letter() {
     let clock = Jumping::still();
     let sqs = Sqs::start(clock.clone(), Chaos::none()).await.unwrap();
@@ -438,16 +471,38 @@ async fn a_long_poll_wakes_on_a_send_while_the_time_stands_still() {
     let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
-    let poll = client.receive_message().queue_url(&url).wait_time_seconds(20).send();
-    let poll = tokio::spawn(poll);
-    while !sqs.calls().contains_key("ReceiveMessage") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(!poll.is_finished());
+    let poll = polling!(sqs, client, &url);
     send(&client, &url, "m").await;
     let reply = tokio::time::timeout(Duration::from_secs(5), poll).await.unwrap().unwrap();
     assert_eq!(bodies(&reply.unwrap().messages.unwrap()), ["m"]);
+}
+
+#[tokio::test]
+async fn a_long_poll_sees_that_the_time_was_moved_by_hand() {
+    let clock = Jumping::still();
+    let sqs = Sqs::start(clock.clone(), Chaos::none()).await.unwrap();
+    let client = client(&sqs).await;
+    let url = queue(&client, "a", &[("DelaySeconds", "5")]).await;
+    send(&client, &url, "m").await;
+    let poll = polling!(sqs, client, &url);
+    clock.advance_ms(5_000);
+    sqs.time_moved();
+    let reply = tokio::time::timeout(Duration::from_secs(5), poll).await.unwrap().unwrap();
+    assert_eq!(bodies(&reply.unwrap().messages.unwrap()), ["m"]);
+}
+
+/// A worker that was killed in its long poll takes nothing with it.
+#[tokio::test]
+async fn a_long_poll_whose_client_is_gone_takes_nothing() {
+    let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
+    let client = client(&sqs).await;
+    let url = queue(&client, "a", &[]).await;
+    let poll = polling!(sqs, client, &url);
+    poll.abort();
+    assert!(poll.await.unwrap_err().is_cancelled());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    send(&client, &url, "m").await;
+    assert_eq!(bodies(&receive(&client, &url).await), ["m"]);
 }
 
 #[tokio::test]
@@ -455,10 +510,7 @@ async fn a_long_poll_ends_when_its_queue_is_deleted() {
     let sqs = Sqs::start(Jumping::still(), Chaos::none()).await.unwrap();
     let client = client(&sqs).await;
     let url = queue(&client, "a", &[]).await;
-    let poll = tokio::spawn(client.receive_message().queue_url(&url).wait_time_seconds(20).send());
-    while !sqs.calls().contains_key("ReceiveMessage") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let poll = polling!(sqs, client, &url);
     assert!(sqs.delete_by_hand("a"));
     let reply = tokio::time::timeout(Duration::from_secs(5), poll).await.unwrap().unwrap();
     assert!(reply.unwrap_err().into_service_error().is_queue_does_not_exist());

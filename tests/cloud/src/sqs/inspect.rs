@@ -17,13 +17,13 @@ pub struct Seen {
     /// `MessageGroupId`.
     pub group: Option<String>,
     /// When it was sent, in milliseconds.
-    pub sent_ms: u64,
-    /// From when on it may be received.
-    pub visible_ms: u64,
+    pub sent_at: u64,
+    /// From when on it may be received, in milliseconds.
+    pub visible_at: u64,
     /// Whether somebody received it and its visibility timeout runs.
     pub in_flight: bool,
     /// How often it was received.
-    pub received: u64,
+    pub receive_count: u64,
     /// Whether somebody deleted it, and it comes back.
     pub zombie: bool,
 }
@@ -59,10 +59,10 @@ impl Sqs {
             id: message.id.clone(),
             body: message.body.clone(),
             group: message.group.clone(),
-            sent_ms: message.sent_ms,
-            visible_ms: message.visible_ms,
+            sent_at: message.sent_ms,
+            visible_at: message.visible_ms,
             in_flight: message.in_flight(now),
-            received: message.received,
+            receive_count: message.received,
             zombie: message.zombie,
         });
         seen.collect()
@@ -98,6 +98,12 @@ impl Sqs {
         let gone = self.shared.state().queues.remove(queue).is_some();
         self.shared.changed.notify_waiters();
         gone
+    }
+
+    /// Lets all long polls look again. Whoever moves a clock that stands still says so
+    /// by this; nothing else tells them.
+    pub fn time_moved(&self) {
+        self.shared.changed.notify_waiters();
     }
 
     /// Deletes all messages of a queue. Gives how many there were.
