@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -19,6 +20,9 @@ use tokio::task::{JoinHandle, JoinSet};
 /// The largest request that is read: a batch of SQS is 1 MiB, a batch of DynamoDB
 /// 16 MiB, and JSON may write a byte as six.
 const REQUEST_BYTES_MAX: usize = 32 << 20;
+
+/// Accepting fails when the process has too many files open; some will be closed.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 
 /// What a request gets: a response, or the connection closed without a byte of one.
 pub(crate) type Answer = Option<Response<Full<Bytes>>>;
@@ -71,7 +75,10 @@ where
     // Dropped with this task, it stops all of them.
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
         let handler = handler.clone();
         connections.spawn(async move {
             let service = service_fn(move |request| answer(handler.clone(), request));

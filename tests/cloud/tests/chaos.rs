@@ -42,7 +42,7 @@ async fn samples_show_a_part() {
 }
 
 #[tokio::test]
-async fn a_blind_receive_sees_only_what_changes() {
+async fn a_blind_receive_does_not_see_what_is_there() {
     let chaos = Chaos { blind: Knob::always().times(2), ..Chaos::none() };
     let clock = Jumping::new();
     let sqs = Sqs::start(clock.clone(), chaos.clone()).await.unwrap();
@@ -408,4 +408,61 @@ async fn a_seed_repeats_a_run_exactly() {
     let (first, second, other) = (run(11).await, run(11).await, run(12).await);
     assert_eq!(first, second);
     assert_ne!(first, other);
+}
+
+/// However hostile: what was acknowledged is received some time, and what is deleted
+/// again and again is gone some time. A test may rely on both.
+#[tokio::test]
+async fn a_hostile_server_loses_nothing_that_it_acknowledged() {
+    let mut hits = std::collections::BTreeSet::new();
+    for seed in 0..20 {
+        let clock = Jumping::new();
+        let sqs = Sqs::start(clock.clone(), Chaos::hostile(seed)).await.unwrap();
+        let client = client(&sqs).await;
+        let url = loop {
+            if let Ok(made) = client.create_queue().queue_name("a").send().await {
+                break made.queue_url.unwrap();
+            }
+        };
+        clock.advance_ms(1_000);
+        let mut acknowledged = std::collections::BTreeSet::new();
+        for n in 0..30 {
+            let body = n.to_string();
+            let call = client.send_message().queue_url(&url).message_body(&body);
+            if call.send().await.is_ok() {
+                acknowledged.insert(body);
+            }
+        }
+        let mut received = std::collections::BTreeSet::new();
+        let mut rounds = 0;
+        while !sqs.messages("a").is_empty() {
+            rounds += 1;
+            assert!(rounds < 1_000, "{:?}, seed {seed}", sqs.messages("a"));
+            let call = client.receive_message().queue_url(&url).max_number_of_messages(10);
+            let got = call.wait_time_seconds(20).send().await.ok().and_then(|g| g.messages);
+            for message in got.unwrap_or_default() {
+                let handle = message.receipt_handle().unwrap();
+                let _ = client.delete_message().queue_url(&url).receipt_handle(handle).send().await;
+                received.insert(message.body.unwrap());
+            }
+        }
+        assert!(received.is_superset(&acknowledged), "seed {seed}");
+        assert!(acknowledged.len() > 20, "seed {seed}");
+        hits.extend(sqs.hits().into_keys());
+    }
+    for knob in [
+        "blind",
+        "delete_ignored",
+        "duplicate",
+        "error_after",
+        "lost_after",
+        "lost_before",
+        "sample",
+        "shuffle",
+        "slow_create",
+        "throttle",
+        "zombie",
+    ] {
+        assert!(hits.contains(knob), "{knob} never hit: {hits:?}");
+    }
 }

@@ -32,7 +32,7 @@ pub struct Chaos {
     /// least one. Of a FIFO queue it is the first part.
     pub sample: Knob,
     /// A receive does not see what is there when it begins: a short poll comes back
-    /// empty, a long poll sees only what changes while it waits.
+    /// empty, a long poll looks only when something else happens at the server.
     pub blind: Knob,
     /// A receive's messages come in any order. Standard queues only.
     pub shuffle: Knob,
