@@ -4,10 +4,5 @@
 
 #![allow(clippy::print_stdout, reason = "what was measured belongs beside the result")]
 
-mod bad_input;
-mod calls;
-mod crash;
 mod hostile;
-mod processes;
-mod traps;
 mod work;

@@ -99,7 +99,7 @@ impl Cloud {
         let (leased, faults) = (Mutex::default(), Mutex::default());
         let cloud = Arc::new(Self { sqs, dynamo, seen, objects, bodies, faults, leased });
         let config = cloud.config();
-        wait(async { surety_store::admin::apply(&config).await.expect("the tables are made") });
+        wait(surety_store::provision_tmp(&config, Arc::new(VirtualClock::default())));
         cloud
     }
 
