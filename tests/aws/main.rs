@@ -4,5 +4,9 @@
 
 #![allow(clippy::print_stdout, reason = "what was measured belongs beside the result")]
 
+mod bad_input;
+mod calls;
+mod crash;
 mod hostile;
+mod traps;
 mod work;

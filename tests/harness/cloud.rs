@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use surety_cloud::{Chaos, Dynamo, FaultPlan, Sqs};
+use surety_cloud::{Chaos, Dynamo, FaultPlan, Gate, Sqs};
 use surety_core::ports::{Clock, Fault, Feeder, Lease, Ticket};
 use surety_core::types::Time;
 use surety_store::{AwsConfig, Bodies, Stores};
@@ -91,7 +91,7 @@ impl Cloud {
     pub fn start(bodies: Bodies) -> Arc<Self> {
         let seen = Arc::new(Seen::default());
         let (sqs, dynamo) = wait(async {
-            let sqs = Sqs::start(Arc::clone(&seen) as _).await.expect("SQS starts");
+            let sqs = Sqs::start(Arc::clone(&seen) as _, Chaos::none()).await.expect("SQS starts");
             let dynamo = Dynamo::start(FaultPlan::none()).await.expect("DynamoDB starts");
             (sqs, dynamo)
         });
@@ -130,6 +130,12 @@ impl Cloud {
         self.objects.path()
     }
 
+    /// Lets whoever asks the servers die at one of its calls.
+    pub fn set_gate(&self, gate: &Arc<Gate>) {
+        self.sqs.set_gate(Arc::clone(gate));
+        self.dynamo.set_gate(Arc::clone(gate));
+    }
+
     /// Makes things go wrong.
     pub fn chaos(&self, queues: Chaos, tables: FaultPlan) {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = (queues, tables, 0);
@@ -162,12 +168,35 @@ impl Cloud {
         known.retain(|(at, cloud)| *at != address && cloud.strong_count() > 0);
         known.push((address, Arc::downgrade(self)));
         drop(known);
-        *self.seen.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&clock));
+        self.watch(&clock);
         self.leased().clear();
         let config = surety_store::Config::Aws(self.config());
-        let stores = surety_store::open(&config, clock).expect("the backend opens");
+        let mut stores = surety_store::open(&config, clock).expect("the backend opens");
         let feeder = Tracking { feeder: Arc::clone(&stores.feeder), cloud: Arc::clone(self) };
-        Stores { feeder: Arc::new(feeder), ..stores }
+        stores.feeder = Arc::new(feeder);
+        stores
+    }
+
+    /// Makes the servers see this time.
+    pub fn watch(&self, clock: &Arc<dyn Clock>) {
+        *self.seen.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(clock));
+    }
+
+    /// Sends something to a queue that no host would.
+    ///
+    /// # Panics
+    /// When it is not taken.
+    pub async fn send(&self, queue: &str, body: &str) {
+        let url = format!("{}/000000000000/{queue}", self.sqs.url());
+        let request = serde_json::json!({"QueueUrl": url, "MessageBody": body}).to_string();
+        let server = self.sqs.url();
+        let sent = tokio::task::spawn_blocking(move || {
+            ureq::post(server)
+                .header("x-amz-target", "AmazonSQS.SendMessage")
+                .header("content-type", "application/x-amz-json-1.0")
+                .send(request)
+        });
+        sent.await.expect("sent").expect("SQS takes it");
     }
 
     /// The one that was last opened with this clock.
@@ -200,7 +229,7 @@ impl Cloud {
             };
             match leased.get_mut(&ticket).filter(|count| **count > 0) {
                 Some(count) => *count -= 1,
-                None => free += usize::from(time_passes || message.visible_ms <= now.as_millis()),
+                None => free += usize::from(time_passes || message.visible_at <= now.as_millis()),
             }
         }
         free > 0

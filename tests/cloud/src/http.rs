@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::gate::Gate;
+
 /// The largest request that is read: a batch of SQS is 1 MiB, a batch of DynamoDB
 /// 16 MiB, and JSON may write a byte as six.
 const REQUEST_BYTES_MAX: usize = 32 << 20;
@@ -27,9 +29,13 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 /// What a request gets: a response, or the connection closed without a byte of one.
 pub(crate) type Answer = Option<Response<Full<Bytes>>>;
 
+/// The gate that all calls pass.
+type Place = Arc<Mutex<Arc<Gate>>>;
+
 /// A server. Dropped, it stops, and all its connections with it.
 pub(crate) struct Server {
     address: SocketAddr,
+    gate: Place,
     task: JoinHandle<()>,
 }
 
@@ -45,8 +51,23 @@ impl Server {
     {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
+        let gate = Place::new(Mutex::new(Gate::open()));
+        let passed = gate.clone();
+        let handler = Arc::new(handler);
+        let handler = move |request| {
+            let (handler, gate) = (handler.clone(), passed.clone());
+            async move {
+                let gate = gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                gate.pass(handler(request)).await
+            }
+        };
         let task = tokio::spawn(accept(listener, Arc::new(handler)));
-        Ok(Self { address, task })
+        Ok(Self { address, gate, task })
+    }
+
+    /// Puts a gate before all further calls.
+    pub(crate) fn set_gate(&self, gate: Arc<Gate>) {
+        *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = gate;
     }
 
     /// Where it listens.

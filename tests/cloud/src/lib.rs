@@ -4,6 +4,7 @@
 //! ```text
 //! clock      what the servers take for the time
 //! http       a loopback server that can also hang up
+//! gate       a client that dies at one of its calls
 //! chance     knobs and dice: what goes wrong, from a seed
 //! sqs        queues: standard and FIFO, as AWS documents them, and worse
 //! faults     a proxy in front of DynamoDB's protocol: throttles, conflicts, lost replies
@@ -17,11 +18,13 @@ pub mod clock;
 pub mod dynamo;
 pub mod faults;
 mod forward;
+pub mod gate;
 mod http;
 pub mod sqs;
 
 pub use chance::Knob;
 pub use clock::{Clock, RealClock};
 pub use dynamo::Dynamo;
+pub use gate::Gate;
 pub use faults::{FaultPlan, Faults};
 pub use sqs::{Chaos, Sqs};

@@ -59,6 +59,15 @@ pub(super) struct Held {
     pub(super) handles: Vec<String>,
 }
 
+/// What a search has taken out of a queue.
+struct Taken {
+    received: Vec<Received>,
+    /// Places of what it deleted.
+    garbage: Vec<usize>,
+    /// Whether others may not see the rest.
+    hidden: bool,
+}
+
 /// How a search ended.
 pub(super) enum Search {
     Found(Held),
@@ -151,8 +160,9 @@ impl Queues {
         Ok(())
     }
 
-    /// Looks for the current version. With `hold` it is kept from others for the
-    /// time of a lease, and garbage is deleted; without, others see it as before.
+    /// Looks for the current version, and deletes what is garbage for good. With `hold`
+    /// the version is kept from others for the time of a lease; without, others see
+    /// it as before.
     pub(super) async fn find(
         &self,
         id: MsgId,
@@ -162,27 +172,32 @@ impl Queues {
         let url = self.url(id).await?;
         let mut received = Vec::new();
         let mut tampered = false;
+        // Who only reads leaves everything visible, until it sees that something else
+        // is in the way.
+        let mut hide = hold;
         for _ in 0..FIND_ROUNDS {
-            let Some(more) = self.receive(id, &url, hold).await? else {
+            let Some(more) = self.receive(id, &url, hide).await? else {
                 return Ok(Search::NoQueue);
             };
             let nothing = more.is_empty();
+            hide |= !nothing;
             received.extend(more);
             let mut found = judge(&received, current);
             tampered |= found.tampered;
             let garbage = std::mem::take(&mut found.garbage);
-            if hold && !garbage.is_empty() {
+            if !garbage.is_empty() {
                 let handles = garbage.iter().map(|&place| received[place].handle.clone());
                 self.delete(&url, handles.collect()).await;
             }
             if found.version.is_some() {
-                return self.held(id, &url, &received, found, &garbage, hold).await;
+                let taken = Taken { received, garbage, hidden: hide };
+                return self.held(id, &url, taken, found, hold).await;
             }
             if nothing && hold {
                 break;
             }
         }
-        if hold {
+        if hide {
             // For whoever looks next.
             let handles = received.into_iter().map(|seen| seen.handle).collect();
             self.show(&url, handles).await;
@@ -194,11 +209,11 @@ impl Queues {
         &self,
         id: MsgId,
         url: &str,
-        received: &[Received],
+        taken: Taken,
         found: Found,
-        garbage: &[usize],
         hold: bool,
     ) -> Result<Search, Fault> {
+        let Taken { received, garbage, hidden } = taken;
         let Found { version: Some(mut version), original_at, copy, parts, .. } = found else {
             return Ok(Search::NotSeen);
         };
@@ -215,12 +230,12 @@ impl Queues {
             }
         }
         let handles: Vec<_> = parts.iter().map(|&place| received[place].handle.clone()).collect();
-        if hold {
-            // What is newer than the row, and what nobody can read, is not ours.
-            let others = received
-                .iter()
-                .enumerate()
-                .filter(|(place, _)| !parts.contains(place) && !garbage.contains(place));
+        // What is newer than the row, and what nobody can read, is not ours; and who
+        // only reads keeps nothing.
+        let others = received.iter().enumerate().filter(|(place, _)| {
+            !garbage.contains(place) && !(hold && parts.contains(place))
+        });
+        if hidden {
             self.show(url, others.map(|(_, seen)| seen.handle.clone()).collect()).await;
         }
         Ok(Search::Found(Held { version, copy, handles }))
@@ -231,7 +246,7 @@ impl Queues {
         &self,
         id: MsgId,
         url: &str,
-        hold: bool,
+        hide: bool,
     ) -> Result<Option<Vec<Received>>, Fault> {
         let receive = self
             .sdk
@@ -240,7 +255,7 @@ impl Queues {
             .queue_url(url)
             .max_number_of_messages(BATCH)
             .wait_time_seconds(FIND_WAIT_S)
-            .visibility_timeout(if hold { self.lease_s } else { 0 })
+            .visibility_timeout(if hide { self.lease_s } else { 0 })
             .customize()
             .config_override(self.sdk.receive());
         let got = match receive.send().await {

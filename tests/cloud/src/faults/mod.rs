@@ -23,6 +23,7 @@ use hyper::Request;
 use serde_json::Value;
 
 use crate::forward::{Forward, Reply};
+use crate::gate::Gate;
 use crate::http::{Answer, Server};
 use fate::{Fate, State};
 
@@ -68,6 +69,11 @@ impl Faults {
         })
         .await?;
         Ok(Self { server, shared })
+    }
+
+    /// Puts a gate before all further calls.
+    pub fn set_gate(&self, gate: Arc<Gate>) {
+        self.server.set_gate(gate);
     }
 
     /// Where a client finds it: `http://127.0.0.1:port`.

@@ -40,6 +40,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
+use crate::gate::Gate;
 use crate::http::{Answer, Server, respond};
 use chaos::{Adversary, Fate, draw};
 use errors::{ACTION, Fault, SERIALIZATION};
@@ -121,6 +122,11 @@ impl Sqs {
     /// How often each knob of `Chaos` hit since it was set, by the field's name.
     pub fn hits(&self) -> BTreeMap<&'static str, u64> {
         self.shared.state().adversary.hits().clone()
+    }
+
+    /// Puts a gate before all further calls.
+    pub fn set_gate(&self, gate: Arc<Gate>) {
+        self.server.set_gate(gate);
     }
 
     /// Where a client finds it: `http://127.0.0.1:port`.
