@@ -53,10 +53,34 @@ fn assert_calls(found: &BTreeMap<String, u64>, expected: &[(&str, u64)]) {
 
 #[tokio::test]
 async fn a_message_of_five_actions_with_a_queue_of_its_own() {
-    assert_calls(&calls(Bodies::Sqs).await, &[]);
+    let expected = [
+        ("BatchWriteItem", 1),
+        ("CreateQueue", 1),
+        ("DeleteMessageBatch", 11),
+        ("DeleteQueue", 1),
+        ("GetItem", 6),
+        ("PutItem", 7),
+        ("Query", 5),
+        ("ReceiveMessage", 12),
+        ("SendMessageBatch", 12),
+        ("TransactWriteItems", 7),
+        ("UpdateItem", 2),
+    ];
+    assert_calls(&calls(Bodies::Sqs).await, &expected);
 }
 
 #[tokio::test]
 async fn a_message_of_five_actions_without_one() {
-    assert_calls(&calls(Bodies::Dynamodb).await, &[]);
+    let expected = [
+        ("BatchWriteItem", 1),
+        ("DeleteMessageBatch", 6),
+        ("GetItem", 6),
+        ("PutItem", 7),
+        ("Query", 5),
+        ("ReceiveMessage", 6),
+        ("SendMessageBatch", 6),
+        ("TransactWriteItems", 7),
+        ("UpdateItem", 1),
+    ];
+    assert_calls(&calls(Bodies::Dynamodb).await, &expected);
 }

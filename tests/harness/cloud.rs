@@ -46,13 +46,11 @@ fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
 }
 
 /// The time that the servers see: that of whoever opened the backend last.
-#[derive(Default)]
-struct Seen(RwLock<Option<Arc<dyn Clock>>>);
+struct Seen(RwLock<Arc<dyn Clock>>);
 
 impl Seen {
     fn clock(&self) -> Arc<dyn Clock> {
-        let clock = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        clock.unwrap_or_else(|| Arc::new(VirtualClock::default()))
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -89,7 +87,16 @@ impl Cloud {
     /// When a server does not start.
     #[must_use]
     pub fn start(bodies: Bodies) -> Arc<Self> {
-        let seen = Arc::new(Seen::default());
+        Self::start_at(bodies, Arc::new(VirtualClock::default()))
+    }
+
+    /// The same, at this time.
+    ///
+    /// # Panics
+    /// When a server does not start.
+    #[must_use]
+    pub fn start_at(bodies: Bodies, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let seen = Arc::new(Seen(RwLock::new(clock)));
         let (sqs, dynamo) = wait(async {
             let sqs = Sqs::start(Arc::clone(&seen) as _, Chaos::none()).await.expect("SQS starts");
             let dynamo = Dynamo::start(FaultPlan::none()).await.expect("DynamoDB starts");
@@ -178,8 +185,8 @@ impl Cloud {
     }
 
     /// Makes the servers see this time.
-    pub fn watch(&self, clock: &Arc<dyn Clock>) {
-        *self.seen.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(clock));
+    fn watch(&self, clock: &Arc<dyn Clock>) {
+        *self.seen.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(clock);
     }
 
     /// Sends something to a queue that no host would.

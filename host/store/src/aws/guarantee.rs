@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
+use aws_sdk_dynamodb::types::AttributeValue;
 use surety_core::bundle::Bundle;
 use surety_core::effect::Entry;
 use surety_core::machine::{Head, Loaded, Next, Step};
@@ -28,11 +28,12 @@ use surety_core::types::{Digest, MsgId, Seq, Time};
 use super::change::{Change, NotChanged};
 use super::config::Bodies;
 use super::feeder::TICKET_DELAY_MAX;
-use super::ids::{key, refused, row};
+use super::ids::{refused, row};
 use super::item::{Fields, Item, b, item, n, names, s, t};
 use super::names::bundle;
 use super::objects::Put;
 use super::queues::{Held, Search};
+use super::records::Beside;
 use super::row::{Open, Row, Status};
 use super::tables::OPEN;
 use super::transact::{Canceled, transact};
@@ -158,12 +159,13 @@ impl Aws {
         loaded: &Loaded,
         next: Next,
         version: &Version,
+        sent_apart: bool,
     ) -> Result<(), Canceled> {
         let message = &loaded.message;
         let id = message.msg_id;
         let record = self.records.step(id, &loaded.records).await?;
         let mut items = Vec::new();
-        let mut is_large = record.large;
+        let mut is_large = record.large || sent_apart;
         let (condition, values) = match self.bodies {
             Bodies::Sqs => (
                 "#status = :creating AND #cid = :cid",
@@ -244,9 +246,16 @@ impl Aws {
     /// The message that a row says is open, with all that lies elsewhere.
     async fn read(&self, id: MsgId, open: &Open) -> Result<Loaded, Fault> {
         let current = open.current;
-        let beside = self.records.load(id, current).await?;
-        let mut loaded = match self.bodies {
-            Bodies::Dynamodb => {
+        // With a journal, what was written here is not all.
+        let recent = self.recent.take(id, current.cid);
+        let recent = recent.filter(|_| open.journaled != Some(current.rev));
+        let beside = match &recent {
+            Some(_) => Beside::default(),
+            None => self.records.load(id, current).await?,
+        };
+        let mut loaded = match (self.bodies, recent) {
+            (Bodies::Dynamodb, Some(recent)) => return Ok(recent),
+            (Bodies::Dynamodb, None) => {
                 let is = |v: &Version| {
                     (v.rev, v.cid, v.digest()) == (current.rev, current.cid, current.digest)
                 };
@@ -255,10 +264,17 @@ impl Aws {
                     None => return Err(self.moved_or_corrupt(id, current.cid).await?),
                 }
             }
-            Bodies::Sqs => match self.leases.version(id, current.cid) {
-                Some(loaded) => loaded,
-                None => self.find(id, open).await?,
-            },
+            (Bodies::Sqs, recent) => {
+                let mut loaded = match self.leases.version(id, current.cid) {
+                    Some(loaded) => loaded,
+                    None => self.find(id, open).await?,
+                };
+                if let Some(recent) = recent {
+                    loaded.records = recent.records;
+                    return Ok(loaded);
+                }
+                loaded
+            }
         };
         let chain = beside.records.last().map(|record| (record.seq, record.hash));
         if chain != Some((current.rev, loaded.head.link)) {
@@ -345,9 +361,12 @@ impl Aws {
             }
             self.queues.create(id).await?;
             let version = Version::of(loaded, cid);
-            self.queues.send(id, &version, 0).await?;
-            match self.activate(loaded, next, &version).await {
-                Ok(()) => return Ok(Admitted::Now(Settled::Truth)),
+            let sent_apart = self.queues.send(id, &version, 0).await?;
+            match self.activate(loaded, next, &version, sent_apart).await {
+                Ok(()) => {
+                    self.recent.keep(cid, loaded);
+                    return Ok(Admitted::Now(Settled::Truth));
+                }
                 Err(Canceled::Conditions(reasons)) => {
                     let found = reasons.into_iter().next().flatten().unwrap_or_default();
                     if let Some(admitted) = self.admitted_before(&found, loaded, cid).await? {
@@ -369,8 +388,11 @@ impl Aws {
     async fn admit_without(&self, loaded: &Loaded, next: Next) -> Result<Admitted, AdmitError> {
         let cid = self.cid();
         let version = Version::of(loaded, cid);
-        let found = match self.activate(loaded, next, &version).await {
-            Ok(()) => return Ok(Admitted::Now(Settled::Truth)),
+        let found = match self.activate(loaded, next, &version, false).await {
+            Ok(()) => {
+                self.recent.keep(cid, loaded);
+                return Ok(Admitted::Now(Settled::Truth));
+            }
             Err(Canceled::Conditions(reasons)) => {
                 reasons.into_iter().next().flatten().unwrap_or_default()
             }
@@ -389,10 +411,15 @@ impl Aws {
     }
 
     /// Commits a step whose version lies where it belongs.
-    async fn move_row(&self, step: &Step, version: &Version) -> Result<(), Canceled> {
+    async fn move_row(
+        &self,
+        step: &Step,
+        version: &Version,
+        sent_apart: bool,
+    ) -> Result<(), Canceled> {
         let (id, loaded) = (step.msg_id(), &step.loaded);
         let record = self.records.step(id, step.records()).await?;
-        let mut is_large = record.large;
+        let mut is_large = record.large || sent_apart;
         let mut items = vec![record.item];
         if let Some(used) = &step.uses {
             items.push(self.use_by_signal(used)?);
@@ -462,10 +489,11 @@ impl Guarantee for Aws {
     async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
         let (id, cid) = (step.msg_id(), self.cid());
         let version = Version::of(&step.loaded, cid);
-        if self.bodies == Bodies::Sqs {
-            self.queues.send(id, &version, 0).await?;
-        }
-        match self.move_row(&step, &version).await {
+        let sent_apart = match self.bodies {
+            Bodies::Sqs => self.queues.send(id, &version, 0).await?,
+            Bodies::Dynamodb => false,
+        };
+        match self.move_row(&step, &version, sent_apart).await {
             Ok(()) => {}
             Err(Canceled::Conditions(reasons)) => {
                 if !self.is_mine(id, cid).await? {
@@ -492,6 +520,9 @@ impl Guarantee for Aws {
                 return Err(fault.into());
             }
         }
+        if let Next::Feed(_) = step.next {
+            self.recent.keep(cid, &step.loaded);
+        }
         if let Some(handles) = self.leases.replaced(id) {
             self.queues.forget(id, handles).await;
         }
@@ -506,17 +537,14 @@ impl Guarantee for Aws {
         entry: Entry,
     ) -> Result<(), CommitError> {
         let (items, _) = self.records.entry(id, seq, place, &entry).await?;
-        let condition = "#status = :active AND #rev = :rev";
-        let values = item([(":active", s(Status::Active.as_str())), (":rev", n(seq))]);
-        let check = ConditionCheck::builder()
-            .table_name(self.names.messages())
-            .set_key(Some(key(id)))
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(names(&[condition])))
-            .set_expression_attribute_values(Some(values))
-            .build()
-            .map_err(|e| Fault::Corrupt(e.to_string()))?;
-        let mut all = vec![TransactWriteItem::builder().condition_check(check).build()];
+        let change = Change {
+            id,
+            set: vec![("journaled", n(seq))],
+            remove: Vec::new(),
+            condition: "#status = :active AND #rev = :rev",
+            values: item([(":active", s(Status::Active.as_str())), (":rev", n(seq))]),
+        };
+        let mut all = vec![change.in_transaction(self.names.messages())?];
         all.extend(items);
         match transact(&self.sdk, &self.clock, all, &format!("writing the journal of {id}")).await {
             Ok(()) => Ok(()),
@@ -567,6 +595,8 @@ impl Guarantee for Aws {
         };
         match self.change_row(&change).await {
             Ok(before) => {
+                // It goes with its queue.
+                self.leases.replaced(id);
                 let is_large = Fields::of(&before, "a row").has("large");
                 if let Err(fault) = self.clean(id, is_large).await {
                     tracing::debug!(msg_id = %id, %fault, "what is left of it goes later");

@@ -36,6 +36,7 @@ mod names;
 mod objects;
 mod provision_tmp;
 mod queues;
+mod recent;
 mod records;
 mod reference;
 mod row;
@@ -60,6 +61,7 @@ use self::leases::Leases;
 use self::names::Names;
 use self::objects::Objects;
 use self::queues::Queues;
+use self::recent::Recent;
 use self::records::Records;
 use self::sdk::Sdk;
 use crate::{OpenError, Swept, Upkeep, UpkeepTimes};
@@ -79,6 +81,7 @@ pub(crate) struct Aws {
     records: Records,
     tickets: Tickets,
     leases: Leases,
+    recent: Recent,
     this: Weak<Self>,
     /// The task that says leases again.
     keeping: OnceLock<AbortHandle>,
@@ -94,10 +97,11 @@ impl Aws {
         let objects = Objects::open(config)
             .map_err(|e| OpenError::Config(format!("`objects` is {}: {e}", config.objects)))?;
         Ok(Arc::new_cyclic(|this| Self {
-            queues: Queues::new(config, &sdk, &names, &objects),
+            queues: Queues::new(config, &sdk, &names, &objects, &clock),
             records: Records::new(&sdk, &names, &objects),
             tickets: Tickets::new(config, &sdk, &names),
             leases: Leases::default(),
+            recent: Recent::default(),
             bodies: config.guarantee,
             lease: config.lease(),
             times: UpkeepTimes {

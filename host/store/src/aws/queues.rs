@@ -1,14 +1,16 @@
 //! The queues Q(m): one for each open message, in which its versions lie.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::error::SdkError;
 use aws_sdk_sqs::operation::delete_queue::DeleteQueueError;
-use aws_sdk_sqs::operation::send_message::SendMessageError;
+use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchError;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, QueueAttributeName,
+    SendMessageBatchRequestEntry,
 };
-use surety_core::ports::Fault;
+use surety_core::ports::{Clock, Fault};
 use surety_core::types::{Digest, MsgId};
 use tokio::sync::OnceCell;
 
@@ -36,6 +38,9 @@ const FIND_WAIT_S: i32 = 1;
 /// between them. Who only reads waits as long for who has the message in hand.
 const FIND_ROUNDS: u32 = 4;
 
+/// What a batch of sends may weigh, in bytes, as a single message.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+
 /// What a receive takes at most.
 const BATCH: i32 = 10;
 
@@ -49,6 +54,7 @@ pub(super) struct Queues {
     deleted: Bucket,
     /// What the URLs of queues begin with: they differ in the name alone.
     base: OnceCell<String>,
+    clock: Arc<dyn Clock>,
 }
 
 /// What a search found and keeps from others.
@@ -81,7 +87,13 @@ pub(super) enum Search {
 }
 
 impl Queues {
-    pub(super) fn new(config: &AwsConfig, sdk: &Sdk, names: &Names, objects: &Objects) -> Self {
+    pub(super) fn new(
+        config: &AwsConfig,
+        sdk: &Sdk,
+        names: &Names,
+        objects: &Objects,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         Self {
             sdk: sdk.clone(),
             names: names.clone(),
@@ -90,6 +102,7 @@ impl Queues {
             created: Bucket::new(config.create_queue_per_s_max),
             deleted: Bucket::new(config.delete_queue_per_s_max),
             base: OnceCell::new(),
+            clock: Arc::clone(clock),
         }
     }
 
@@ -125,39 +138,70 @@ impl Queues {
         Ok(())
     }
 
-    /// On return the version lies in the queue as this copy.
-    pub(super) async fn send(&self, id: MsgId, version: &Version, copy: u64) -> Result<(), Fault> {
+    /// On return the version lies in the queue as this copy. Says whether a part of it
+    /// became an object.
+    pub(super) async fn send(
+        &self,
+        id: MsgId,
+        version: &Version,
+        copy: u64,
+    ) -> Result<bool, Fault> {
         let url = self.url(id).await?;
         let (parts, original_apart) = Part::of(id, version, copy);
         if original_apart {
             let place = large(id, Digest::of(&version.original));
             self.objects.put(&place, version.original.clone()).await?;
         }
-        for part in parts {
-            self.send_part(id, &url, &part).await?;
+        // In which order they arrive does not matter: nothing names them yet.
+        let mut left: Vec<_> = parts.iter().map(|part| (part, part.body())).collect();
+        for attempt in 1.. {
+            left = self.send_parts(id, &url, left).await?;
+            if left.is_empty() {
+                break;
+            }
+            if attempt == SEND_ATTEMPTS {
+                let queue = self.names.queue(id);
+                return Err(Fault::Unavailable(format!("the queue {queue} takes nothing")));
+            }
+            self.clock.sleep_until(self.clock.now().after(SEND_DELAY)).await;
         }
-        Ok(())
+        Ok(original_apart)
     }
 
-    async fn send_part(&self, id: MsgId, url: &str, part: &Part) -> Result<(), Fault> {
+    /// Sends parts; gives those that were not taken and are to be sent again.
+    async fn send_parts<'a>(
+        &self,
+        id: MsgId,
+        url: &str,
+        parts: Vec<(&'a Part, String)>,
+    ) -> Result<Vec<(&'a Part, String)>, Fault> {
         let what = format!("sending to the queue {}", self.names.queue(id));
-        for attempt in 1.. {
-            let mut send = self.sdk.sqs.send_message().queue_url(url).message_body(part.body());
+        let together = parts.iter().map(|(_, body)| body.len()).sum::<usize>() <= BATCH_BYTES_MAX;
+        let (now, later) = parts.split_at(if together { parts.len() } else { 1 });
+        let entries = now.iter().enumerate().filter_map(|(i, (part, body))| {
+            let mut entry =
+                SendMessageBatchRequestEntry::builder().id(i.to_string()).message_body(body);
             if self.names.is_fifo() {
-                send = send.message_group_id(part.group()).message_deduplication_id(part.name());
+                entry = entry
+                    .message_group_id(part.group())
+                    .message_deduplication_id(part.name());
             }
-            match send.send().await {
-                Ok(_) => break,
-                Err(SdkError::ServiceError(e))
-                    if matches!(e.err(), SendMessageError::QueueDoesNotExist(_))
-                        && attempt < SEND_ATTEMPTS =>
-                {
-                    tokio::time::sleep(SEND_DELAY).await;
-                }
-                Err(e) => return Err(fault(&what, e)),
+            entry.build().ok()
+        });
+        let entries = Some(entries.collect());
+        let send = self.sdk.sqs.send_message_batch().queue_url(url).set_entries(entries);
+        let taken: Vec<String> = match send.send().await {
+            Ok(sent) => sent.successful.into_iter().map(|entry| entry.id).collect(),
+            // Not there yet, or not any more; which of them, the row will say.
+            Err(SdkError::ServiceError(e))
+                if matches!(e.err(), SendMessageBatchError::QueueDoesNotExist(_)) =>
+            {
+                Vec::new()
             }
-        }
-        Ok(())
+            Err(e) => return Err(fault(&what, e)),
+        };
+        let not_taken = now.iter().enumerate().filter(|(i, _)| !taken.contains(&i.to_string()));
+        Ok(not_taken.map(|(_, part)| part.clone()).chain(later.to_vec()).collect())
     }
 
     /// Looks for the current version, and deletes what is garbage for good. With `hold`

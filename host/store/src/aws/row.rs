@@ -75,6 +75,8 @@ pub(super) struct Open {
     pub(super) moved_at: Time,
     /// When the current version was last sent.
     pub(super) sent_at: Time,
+    /// The last revision at which something was done outside.
+    pub(super) journaled: Option<Seq>,
 }
 
 impl Row {
@@ -139,6 +141,7 @@ impl Open {
             due: optional("due")?.map(Time::from_millis),
             moved_at: fields.time("moved_at")?,
             sent_at: fields.time("sent_at")?,
+            journaled: optional("journaled")?,
         })
     }
 }
