@@ -219,7 +219,11 @@ impl Cloud {
 
     /// Whether a ticket would be leased: one that nobody has in hand. Of those that
     /// are not visible yet only when the time may pass.
-    pub(crate) fn has_ticket(&self, now: Time, time_passes: bool) -> bool {
+    ///
+    /// # Panics
+    /// When something else is in a feeder queue.
+    #[must_use]
+    pub fn has_ticket(&self, now: Time, time_passes: bool) -> bool {
         let mut leased = self.leased().clone();
         let queues = self.sqs.queues();
         let feeders = queues.iter().filter(|name| {
@@ -244,7 +248,7 @@ impl Cloud {
 }
 
 /// The longest that a ticket waits in a queue; later ones come from the timers.
-pub(crate) const TICKET_DELAY_MAX: Duration = Duration::from_secs(900);
+pub const TICKET_DELAY_MAX: Duration = Duration::from_secs(900);
 
 /// A feeder that knows what is leased.
 struct Tracking {

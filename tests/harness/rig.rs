@@ -9,7 +9,7 @@ use surety_core::crypto::PrivateKey;
 use surety_core::intake::{Accepted, Intake, IntakeError, IntakeLimits};
 use surety_core::machine::Phase;
 use surety_core::operator::Operator;
-use surety_core::ports::{Actions, Client, Clock, Egress, Found, Lease};
+use surety_core::ports::{Actions, Client, Clock, Egress, Fault, Found, Lease};
 use surety_core::receipt::Receipt;
 use surety_core::types::{ClientId, Digest, MsgId, MsgState};
 use surety_core::workflow::Workflow;
@@ -37,11 +37,15 @@ static SCRIPTED: LazyLock<Arc<Workflow>> = LazyLock::new(|| {
     Arc::new(Workflow::parse(&workflow(1)).expect("the scripted workflow parses"))
 });
 
-/// How often a backend is kept up until a ticket must have come.
-const UPKEEP_MAX: u32 = 16;
+/// How often a backend is kept up until a ticket must have come: a year of waiting
+/// with a sweep each day, and some more.
+const UPKEEP_MAX: u32 = 1_000;
 
-/// The time between two sweeps.
-const SWEEP_MS: u64 = 3_600_000;
+/// The time between two sweeps, by default.
+const SWEEP_EACH: Duration = Duration::from_secs(3_600);
+
+/// The longest that sweeps are left out here, for speed.
+const SWEEP_LATE: Duration = Duration::from_secs(86_400);
 
 /// How long a ticket may take that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -198,18 +202,31 @@ impl Rig {
     /// A ticket of a backend that has to be kept up, as a host does it.
     async fn kept_up(&self) -> Lease {
         for _ in 0..UPKEEP_MAX {
-            let next = self.stores.feed_due().await.expect("the timers work");
             if let Some(lease) = self.at_hand().await {
                 return lease;
             }
-            if let Some(next) = next {
-                self.clock.sleep_until(next.before(TICKET_DELAY_MAX)).await;
-            } else {
-                self.clock.advance(SWEEP_MS);
-                self.stores.sweep().await.expect("the sweep works");
-            }
+            self.keep_up().await.expect("the backend is kept up");
         }
         panic!("a message that moves has neither ticket nor timer");
+    }
+
+    /// What a host does of itself while it waits for a ticket, with the time that
+    /// passes meanwhile: timers, and sweeps, which are not left out for long.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub async fn keep_up(&self) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let next = match self.stores.feed_due().await? {
+            Some(next) => next.before(TICKET_DELAY_MAX),
+            None => now.after(SWEEP_EACH),
+        };
+        if next < now.after(SWEEP_EACH) {
+            self.clock.sleep_until(next).await;
+            return Ok(());
+        }
+        self.clock.sleep_until(next.min(now.after(SWEEP_LATE))).await;
+        self.stores.sweep().await.map(|_| ())
     }
 
     /// Whether a message is open that does not wait for a person.

@@ -35,8 +35,12 @@ const SEND_DELAY: Duration = Duration::from_millis(250);
 const FIND_WAIT_S: i32 = 1;
 
 /// Receives in one search: each takes ten, and garbage that was found is deleted
-/// between them. Who only reads waits as long for who has the message in hand.
-const FIND_ROUNDS: u32 = 4;
+/// between them.
+const FIND_ROUNDS: u32 = 20;
+
+/// Receives that gave nothing, after which who only reads gives up: it waits a few
+/// seconds for who has the message in hand. Who holds a ticket comes again.
+const EMPTY_MAX: u32 = 5;
 
 /// What a batch of sends may weigh, in bytes, as a single message.
 const BATCH_BYTES_MAX: usize = 1 << 20;
@@ -219,6 +223,7 @@ impl Queues {
         // Who only reads leaves everything visible, until it sees that something else
         // is in the way.
         let mut hide = hold;
+        let mut empty = 0;
         for _ in 0..FIND_ROUNDS {
             let Some(more) = self.receive(id, &url, hide).await? else {
                 return Ok(Search::NoQueue);
@@ -237,7 +242,8 @@ impl Queues {
                 let taken = Taken { received, garbage, hidden: hide };
                 return self.held(id, &url, taken, found, hold).await;
             }
-            if nothing && hold {
+            empty += u32::from(nothing);
+            if empty == if hold { 1 } else { EMPTY_MAX } {
                 break;
             }
         }
