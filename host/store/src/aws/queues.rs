@@ -20,7 +20,7 @@ use super::fault::fault;
 use super::names::{Names, large};
 use super::objects::Objects;
 use super::sdk::Sdk;
-use super::versions::{Current, Found, Part, Received, Version, judge};
+use super::versions::{self, Current, Found, Part, Received, Version, judge};
 
 /// How long SQS keeps a message: the most that it does.
 const RETENTION_S: u32 = 14 * 86_400;
@@ -218,19 +218,20 @@ impl Queues {
         hold: bool,
     ) -> Result<Search, Fault> {
         let url = self.url(id).await?;
-        let mut received = Vec::new();
+        let mut received: Vec<Received> = Vec::new();
         let mut tampered = false;
         // Who only reads leaves everything visible, until it sees that something else
         // is in the way.
-        let mut hide = hold;
+        let (mut hide, mut hidden) = (hold, false);
         let mut empty = 0;
         for _ in 0..FIND_ROUNDS {
             let Some(more) = self.receive(id, &url, hide).await? else {
                 return Ok(Search::NoQueue);
             };
             let nothing = more.is_empty();
+            hidden |= hide && !nothing;
             hide |= !nothing;
-            received.extend(more);
+            versions::add(&mut received, more);
             let mut found = judge(&received, current);
             tampered |= found.tampered;
             let garbage = std::mem::take(&mut found.garbage);
@@ -239,7 +240,7 @@ impl Queues {
                 self.delete(&url, handles.collect()).await;
             }
             if found.version.is_some() {
-                let taken = Taken { received, garbage, hidden: hide };
+                let taken = Taken { received, garbage, hidden };
                 return self.held(id, &url, taken, found, hold).await;
             }
             empty += u32::from(nothing);
@@ -247,7 +248,7 @@ impl Queues {
                 break;
             }
         }
-        if hide {
+        if hidden {
             // For whoever looks next.
             let handles = received.into_iter().map(|seen| seen.handle).collect();
             self.show(&url, handles).await;

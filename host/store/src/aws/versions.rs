@@ -219,6 +219,17 @@ impl Received {
     }
 }
 
+/// Adds what another receive gave. A message that was received before is no copy of
+/// itself: it stays one, and its newer handle is the one that works.
+pub(super) fn add(received: &mut Vec<Received>, more: Vec<Received>) {
+    for seen in more {
+        match received.iter_mut().find(|before| before.message_id == seen.message_id) {
+            Some(before) => *before = seen,
+            None => received.push(seen),
+        }
+    }
+}
+
 /// What the row says is current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Current {
@@ -244,7 +255,7 @@ pub(super) struct Found {
     pub(super) tampered: bool,
 }
 
-/// Judges what was received.
+/// Judges what was received, each message of it [once](add).
 pub(super) fn judge(received: &[Received], current: Current) -> Found {
     let mut found = Found::default();
     let (mut mains, mut exts) = (Vec::new(), Vec::new());
@@ -400,6 +411,15 @@ mod tests {
         let seen = received(&[(&mine, 0), (&mine, 0)]);
         let found = judge(&seen, current(&mine));
         assert_eq!((found.garbage.len(), found.parts.len()), (2, 2));
+    }
+
+    #[test]
+    fn a_message_that_was_received_twice_is_no_copy_of_itself() {
+        let mine = version(2, 2, r#"{"a":1}"#);
+        let mut seen = received(&[(&mine, 0)]);
+        add(&mut seen, received(&[(&mine, 0)]));
+        let found = judge(&seen, current(&mine));
+        assert!(found.version.is_some() && found.garbage.is_empty());
     }
 
     #[test]
