@@ -105,6 +105,7 @@ impl Protocol {
             }
             Move::Week => self.pass_week(s),
         }
+        s.forget_dead_pages();
         s.processes.sort_unstable();
     }
 

@@ -26,7 +26,7 @@
 //!   again after they were deleted (zombies); deletes and acknowledgements are
 //!   ignored; a send whose reply is lost is repeated by the SDK; a conditional
 //!   update whose reply is lost is repeated too and comes back as refused, although
-//!   it was made. MessageIds of equal pages are in any order.
+//!   it was made. A new page's MessageId is above all of its equals, or below them.
 //! - Retention: a page is forgotten two weeks after it was sent. A week ends only
 //!   after the sweeper had its chance: one round that saw what there was to renew.
 //!

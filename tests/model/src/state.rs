@@ -214,6 +214,17 @@ pub struct State {
 }
 
 impl State {
+    /// Once a process has decided, it remembers pages only to delete them, and to delete
+    /// what is gone does nothing.
+    pub(crate) fn forget_dead_pages(&mut self) {
+        for process in &mut self.processes {
+            if !matches!(process.at, At::Read | At::Collect | At::SweepRead) {
+                let there = &self.messages[usize::from(process.message)].pages;
+                process.pages.retain(|page| there.contains(page));
+            }
+        }
+    }
+
     /// The least cid that nothing and nobody remembers for this revision.
     pub(crate) fn fresh_cid(&self, message: u8, rev: u8) -> u8 {
         let m = &self.messages[usize::from(message)];

@@ -68,10 +68,14 @@ fn holds_under_faults() {
     holds("faults", depth(usual, Scope { faults: 3, ..usual }), None);
 }
 
+/// Pages are forgotten at the end of their second week. Two processes at once multiply
+/// the pages, so they renew a message without ext; one process renews one with ext.
 #[test]
 fn holds_over_weeks() {
-    let usual = Scope { weeks: 2, faults: 0, ..Scope::SMALL };
+    let usual = Scope { weeks: 2, faults: 0, last_rev: 0, ..Scope::SMALL };
     holds("weeks", depth(usual, Scope { faults: 1, ..usual }), None);
+    let usual = Scope { weeks: 2, processes: 1, ..Scope::SMALL };
+    holds("weeks, with ext", depth(usual, Scope { faults: 2, ..usual }), None);
 }
 
 #[test]
