@@ -6,17 +6,20 @@
 //! demo ─┐
 //! test ─┼─▶ guests ── builds the actions ──▶ guest_std ── finds or builds the std for their target
 //! bench ┘─▶ host ──── builds the binary
-//! test ───▶ toolchains ── what projects in other languages are built with
+//! test ─┬─▶ toolchains ── what projects in other languages are built with
+//!       └─▶ registry ──── an OCI registry
 //! ```
 
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod bench;
+mod debian;
 mod demo;
 mod guest_std;
 mod guests;
 mod host;
 mod paths;
+mod registry;
 mod test;
 mod toolchains;
 

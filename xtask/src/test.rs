@@ -10,6 +10,7 @@ use crate::guest_std;
 use crate::guests;
 use crate::host;
 use crate::paths::{cargo, root, run as run_command, target_dir};
+use crate::registry;
 use crate::toolchains;
 
 /// Runs all checks and suites, the cheap ones first.
@@ -41,6 +42,7 @@ pub(crate) fn run() -> Result<()> {
         run_command(&mut install, "install the wallet libraries of the interop tests")
     })?;
     step("toolchains", toolchains::install)?;
+    step("registry", || registry::program().map(|_| ()))?;
     step("host", || host::build(host::Profile::Dev, "surety").map(|_| ()))?;
     step("tests of the actions", || test(&actions))?;
     step("tests", || test(root()))
@@ -69,6 +71,7 @@ fn test(folder: &Path) -> Result<()> {
         test.env("SURETY_GUESTS", target_dir()?.join("guests"));
         test.env("SURETY_INTEROP", interop()?);
         test.env("SURETY_TOOLCHAINS", toolchains::folder()?);
+        test.env("SURETY_REGISTRY", registry::program()?);
         if let Some(sysroot) = guest_std::sysroot()? {
             // For the projects in Rust that the tests make.
             let flags = format!("--sysroot={}", sysroot.display());

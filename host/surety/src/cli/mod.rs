@@ -4,7 +4,8 @@
 //! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` (as typed data
 //! with a definition at hand), `action new|build|check|test`, `action audit` and
 //! `workflow graph` of a file and, with modules given, `workflow check|touches` work
-//! here; all others ask a host over HTTP.
+//! here; all others ask a host over HTTP. `action publish` asks an OCI registry, and
+//! so does what is given `oci://…` for a module.
 
 mod exit;
 mod input;
