@@ -22,7 +22,7 @@ use super::exit::Failed;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
-    /// Make a project with an action in it, which builds as it is
+    /// Make a project with an action or a validator in it, which builds as it is
     New(new::New),
     /// Build a project into a component with its manifest
     Build(build::Build),
