@@ -4,6 +4,7 @@
 #[cfg(feature = "aws")]
 mod aws;
 mod embedded;
+mod findings;
 mod memory;
 mod queue;
 
@@ -14,8 +15,9 @@ use surety_core::ports::{Archive, Catalog, Clients, Clock, Feeder, Guarantee, Re
 use thiserror::Error;
 
 #[cfg(feature = "aws")]
-pub use aws::{AwsConfig, Bodies, QueueKind};
-pub use embedded::EmbeddedConfig;
+pub use aws::{AwsAdmin, AwsChange, AwsConfig, AwsPlan, Bodies, QueueKind, Role, aws_policy};
+pub use embedded::{EmbeddedConfig, examine};
+pub use findings::{Finding, Grade};
 pub use memory::Memory;
 
 /// Which backend.
@@ -25,6 +27,9 @@ pub enum Config {
     Memory,
     /// One SQLite file in a folder. The default.
     Embedded(EmbeddedConfig),
+    /// SQS, DynamoDB and an object store, for any number of processes.
+    #[cfg(feature = "aws")]
+    Aws(AwsConfig),
 }
 
 /// A backend that could not be opened.
@@ -42,6 +47,9 @@ pub enum OpenError {
     /// The file cannot be read.
     #[error("the data in {0:?} cannot be read: {1}; restore the folder from a backup")]
     Corrupt(PathBuf, String),
+    /// It is not configured as it must be.
+    #[error("`[store.aws]`: {0}")]
+    Config(String),
 }
 
 /// An open backend: one value behind every port.
@@ -102,5 +110,7 @@ pub fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Stores, OpenError>
     match config {
         Config::Memory => Ok(Memory::new().stores(clock)),
         Config::Embedded(config) => Ok(Stores::of(embedded::Embedded::open(config, clock)?)),
+        #[cfg(feature = "aws")]
+        Config::Aws(_) => Err(OpenError::Config("it is not put together yet".to_owned())),
     }
 }

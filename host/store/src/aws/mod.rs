@@ -1,6 +1,7 @@
 //! The backend for more than one machine: Guarantee on SQS and DynamoDB,
 //! Reference on DynamoDB, what is large on an object store.
 
+mod admin;
 mod archive;
 mod batch;
 mod catalog;
@@ -27,6 +28,7 @@ use self::names::Names;
 use self::objects::Objects;
 use self::sdk::Sdk;
 
+pub use admin::{AwsAdmin, Change as AwsChange, Plan as AwsPlan, Role, policy as aws_policy};
 pub use config::{AwsConfig, Bodies, QueueKind};
 
 /// The open backend.

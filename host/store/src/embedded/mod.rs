@@ -14,6 +14,7 @@ mod catalog;
 mod clients;
 mod committer;
 mod deployments;
+mod doctor;
 mod feeder;
 mod guarantee;
 mod readers;
@@ -36,6 +37,7 @@ use self::readers::Readers;
 use crate::queue::Queue;
 use crate::{Close, OpenError};
 
+pub use doctor::examine;
 
 /// Where the data lies, and how much of it there may be.
 #[derive(Debug, Clone)]
