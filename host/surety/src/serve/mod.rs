@@ -133,6 +133,7 @@ pub async fn open_stores(
         Backend::Embedded => {
             surety_store::Config::Embedded(EmbeddedConfig::new(folder.path().to_owned()))
         }
+        Backend::Aws => surety_store::Config::Aws(config.store.aws.clone()),
     };
     let clock = Arc::clone(clock);
     let opened = tokio::task::spawn_blocking(move || surety_store::open(&backend, clock));
