@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use surety_cloud::{Chaos, Dynamo, FaultPlan, Gate, Sqs};
 use surety_core::ports::{Clock, Fault, Feeder, Lease, Ticket};
 use surety_core::types::Time;
-use surety_store::{AwsConfig, Bodies, Stores};
+use surety_store::{AwsAdmin, AwsConfig, Bodies, Stores};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -106,7 +106,10 @@ impl Cloud {
         let (leased, faults) = (Mutex::default(), Mutex::default());
         let cloud = Arc::new(Self { sqs, dynamo, seen, objects, bodies, faults, leased });
         let config = cloud.config();
-        wait(surety_store::provision_tmp(&config, Arc::new(VirtualClock::default())));
+        let admin = AwsAdmin::new(&config, cloud.seen.clock()).expect("the configuration is whole");
+        wait(async {
+            admin.apply(&mut |_| {}).await.expect("the tables are made");
+        });
         cloud
     }
 

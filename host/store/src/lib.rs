@@ -4,6 +4,7 @@
 #[cfg(feature = "aws")]
 mod aws;
 mod embedded;
+mod findings;
 mod memory;
 mod queue;
 
@@ -17,13 +18,9 @@ use surety_core::types::Time;
 use thiserror::Error;
 
 #[cfg(feature = "aws")]
-#[doc(hidden)]
-pub async fn provision_tmp(config: &AwsConfig, clock: Arc<dyn Clock>) {
-    aws::Aws::open(config, clock).unwrap().provision().await
-}
-#[cfg(feature = "aws")]
-pub use aws::{AwsConfig, Bodies, QueueKind};
-pub use embedded::EmbeddedConfig;
+pub use aws::{AwsAdmin, AwsChange, AwsConfig, AwsPlan, Bodies, QueueKind, Role, aws_policy};
+pub use embedded::{EmbeddedConfig, examine};
+pub use findings::{Finding, Grade};
 pub use memory::Memory;
 
 /// Which backend.

@@ -53,6 +53,11 @@ pub(super) const TICKET_GRACE: Duration = Duration::from_secs(60);
 /// the same do not take it over from each other in turn.
 const ADMISSION_DELAY: Duration = Duration::from_millis(100);
 
+/// How old an attempt may be when it changes the row. Who slept for two weeks between
+/// the two would name a version that SQS has forgotten; an hour is longer than any
+/// attempt, and shorter than everything that SQS forgets.
+pub(super) const ATTEMPT_MAX: Duration = Duration::from_secs(3_600);
+
 /// How often an admission that others make, too, is looked at again.
 const ADMISSION_LOOKS: u32 = 5;
 
@@ -121,6 +126,14 @@ impl Aws {
             return Ok(());
         }
         self.push_ticket(Ticket { msg_id: id, seq }, at).await
+    }
+
+    /// Gives an attempt up that has slept since it sent its version.
+    pub(super) fn check_age(&self, begun: Time) -> Result<(), Fault> {
+        if self.clock.now() <= begun.after(ATTEMPT_MAX) {
+            return Ok(());
+        }
+        Err(Fault::Unavailable("this process slept; what it began is begun again".to_owned()))
     }
 
     fn cid(&self) -> Cid {
@@ -360,8 +373,9 @@ impl Aws {
                 }
             }
             self.queues.create(id).await?;
-            let version = Version::of(loaded, cid);
+            let (version, begun) = (Version::of(loaded, cid), self.clock.now());
             let sent_apart = self.queues.send(id, &version, 0).await?;
+            self.check_age(begun)?;
             match self.activate(loaded, next, &version, sent_apart).await {
                 Ok(()) => {
                     self.recent.keep(cid, loaded);
@@ -489,10 +503,12 @@ impl Guarantee for Aws {
     async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
         let (id, cid) = (step.msg_id(), self.cid());
         let version = Version::of(&step.loaded, cid);
+        let begun = self.clock.now();
         let sent_apart = match self.bodies {
             Bodies::Sqs => self.queues.send(id, &version, 0).await?,
             Bodies::Dynamodb => false,
         };
+        self.check_age(begun)?;
         match self.move_row(&step, &version, sent_apart).await {
             Ok(()) => {}
             Err(Canceled::Conditions(reasons)) => {

@@ -15,6 +15,7 @@
 //! not yet committed, and `versions` says which. Any number of processes may work
 //! on one set of tables.
 
+mod admin;
 mod archive;
 mod batch;
 mod batcher;
@@ -34,7 +35,6 @@ mod leases;
 mod meta;
 mod names;
 mod objects;
-mod provision_tmp;
 mod queues;
 mod recent;
 mod records;
@@ -66,6 +66,7 @@ use self::records::Records;
 use self::sdk::Sdk;
 use crate::{OpenError, Swept, Upkeep, UpkeepTimes};
 
+pub use admin::{AwsAdmin, Change as AwsChange, Plan as AwsPlan, Role, policy as aws_policy};
 pub use config::{AwsConfig, Bodies, QueueKind};
 
 /// The open backend.

@@ -205,7 +205,9 @@ impl Aws {
             // Somebody has it in hand; a later sweep comes in time.
             return Ok(false);
         };
+        let begun = self.clock.now();
         self.queues.send(id, &version, copy + 1).await?;
+        self.check_age(begun)?;
         let change = Change {
             id,
             set: vec![("sent_at", t(self.clock.now()))],

@@ -14,6 +14,7 @@ mod catalog;
 mod clients;
 mod committer;
 mod deployments;
+mod doctor;
 mod feeder;
 mod guarantee;
 mod readers;
@@ -35,6 +36,8 @@ use self::committer::Committer;
 use self::readers::Readers;
 use crate::queue::Queue;
 use crate::{OpenError, Upkeep};
+
+pub use doctor::examine;
 
 /// Where the data lies, and how much of it there may be.
 #[derive(Debug, Clone)]

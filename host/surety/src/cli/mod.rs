@@ -1,7 +1,7 @@
 //! The command line. One file a subcommand; a new one is a line in `Command`
 //! and one in its match.
 //!
-//! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` (as typed data
+//! `serve`, `reconcile`, `doctor`, `aws`, `keys`, `token`, `verify`, `message sign` (as typed data
 //! with a definition at hand), `action new|build|check|test`, `action audit` and
 //! `workflow graph` of a file and, with modules given, `workflow check|touches` work
 //! here; all others ask a host over HTTP. `action publish` asks an OCI registry, and
@@ -14,8 +14,10 @@ mod remote;
 
 mod action;
 mod archive;
+mod aws;
 mod client;
 mod compile;
+mod doctor;
 mod keys;
 mod message;
 mod reconcile;
@@ -76,6 +78,11 @@ enum Command {
     Archive(archive::Archive),
     /// Verify a bundle, without a host
     Verify(verify::Verify),
+    /// Examine where messages are kept, and say what to do
+    Doctor(doctor::Doctor),
+    /// Make what hosts need on AWS, and say who may do what
+    #[command(subcommand)]
+    Aws(aws::Aws),
     #[command(name = crate::compile::SUBCOMMAND, hide = true)]
     Compile(compile::Compile),
 }
@@ -165,6 +172,8 @@ pub fn run() -> ExitCode {
         Command::Reconcile(reconcile) => reconcile.run(&common),
         Command::Archive(archive) => archive.run(&common),
         Command::Verify(verify) => verify.run(&common),
+        Command::Doctor(doctor) => doctor.run(&common),
+        Command::Aws(aws) => aws.run(&common),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,7 +23,7 @@ pub enum Backend {
 pub struct Store {
     /// Which backend.
     pub backend: Backend,
-    /// Where `aws` is.
+    /// Where the backend `aws` finds its parts.
     pub aws: AwsConfig,
 }
 
