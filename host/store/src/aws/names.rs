@@ -95,6 +95,12 @@ impl Names {
 /// The folder of the bundles.
 pub(crate) const BUNDLES: &str = "bundles";
 
+/// The folder of bodies that are too large elsewhere; they go with their messages.
+pub(crate) const LARGE: &str = "large";
+
+/// The folder of what the doctor tries.
+pub(crate) const DOCTOR: &str = "doctor";
+
 /// The object with a message's bundle.
 pub(crate) fn bundle(id: MsgId) -> String {
     format!("{BUNDLES}/{id}")
@@ -112,7 +118,7 @@ pub(crate) fn workflow(digest: Digest) -> String {
 
 /// The object with a body that is too large for a row or a queue.
 pub(crate) fn large(id: MsgId, digest: Digest) -> String {
-    format!("large/{id}/{}", hex(digest))
+    format!("{LARGE}/{id}/{}", hex(digest))
 }
 
 /// A digest without its prefix.

@@ -20,6 +20,7 @@ use super::plan::{Is, queues};
 use crate::aws::Bodies;
 use crate::aws::fault::{bare, fault};
 use crate::aws::item::{Item, item, n, names, s};
+use crate::aws::names::DOCTOR;
 use crate::aws::objects::{Objects, Put};
 use crate::aws::table_fault;
 use crate::aws::tables::{Kind, Table, VERSION, tables};
@@ -432,7 +433,7 @@ impl AwsAdmin {
             Ok(objects) => objects,
             Err(e) => return findings.problem(&what, e.to_string(), "look at `objects`"),
         };
-        let (folder, bytes) = (format!("doctor/{id}"), id.as_bytes().to_vec());
+        let (folder, bytes) = (format!("{DOCTOR}/{id}"), id.as_bytes().to_vec());
         let place = format!("{folder}/probe");
         let created = async {
             let first = objects.put(&place, bytes.clone()).await?;

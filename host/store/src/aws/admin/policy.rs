@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::aws::names::{BUNDLES, Names};
+use crate::aws::names::{BUNDLES, DOCTOR, LARGE, Names};
 use crate::aws::{AwsConfig, Bodies};
 
 /// Who.
@@ -134,29 +134,34 @@ impl Arns<'_> {
         vec![self.arn("sqs", &format!("{}*", self.names.queue_prefix()))]
     }
 
-    /// Statements on the objects below a folder; none when they are files.
-    fn objects(&self, folder: &str, actions: &[&str]) -> Vec<Value> {
-        let Some(place) = self.config.objects.strip_prefix("s3://") else { return vec![] };
+    /// What is below a folder of the bucket, and the bucket; none when objects are files.
+    fn below(&self, folder: &str) -> Option<(String, &str)> {
+        let place = self.config.objects.strip_prefix("s3://")?;
         let (bucket, root) = place.split_once('/').unwrap_or((place, ""));
-        let below = [root.trim_matches('/'), folder].map(str::to_owned);
-        let below: Vec<_> = below.into_iter().filter(|part| !part.is_empty()).collect();
-        let all = [below, vec!["*".to_owned()]].concat().join("/");
-        let partition = self.partition();
-        vec![
-            json!({
-                "Sid": "Objects",
-                "Effect": "Allow",
-                "Action": actions,
-                "Resource": format!("arn:{partition}:s3:::{bucket}/{all}"),
-            }),
-            json!({
-                "Sid": "ListOfObjects",
-                "Effect": "Allow",
-                "Action": "s3:ListBucket",
-                "Resource": format!("arn:{partition}:s3:::{bucket}"),
-                "Condition": { "StringLike": { "s3:prefix": all } },
-            }),
-        ]
+        let parts = [root.trim_matches('/'), folder, "*"];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        Some((parts.join("/"), bucket))
+    }
+
+    /// A statement on the objects below these folders.
+    fn objects(&self, sid: &str, actions: &[&str], folders: &[&str]) -> Option<Value> {
+        let arn = |folder: &&str| {
+            let (below, bucket) = self.below(folder)?;
+            Some(format!("arn:{}:s3:::{bucket}/{below}", self.partition()))
+        };
+        Some(allow(sid, actions, folders.iter().map(arn).collect::<Option<_>>()?))
+    }
+
+    /// A statement on the list of the objects below a folder.
+    fn list(&self, folder: &str) -> Option<Value> {
+        let (below, bucket) = self.below(folder)?;
+        Some(json!({
+            "Sid": "ListOfObjects",
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": format!("arn:{}:s3:::{bucket}", self.partition()),
+            "Condition": { "StringLike": { "s3:prefix": below } },
+        }))
     }
 }
 
@@ -186,8 +191,12 @@ pub fn policy(config: &AwsConfig, role: Role, account: Option<&str>) -> Value {
                 // It cannot be given for some queues alone.
                 statements.push(allow("ListOfQueues", &["sqs:ListQueues"], vec!["*".to_owned()]));
             }
-            let actions = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"];
-            statements.extend(arns.objects("", &actions));
+            let kept = ["s3:GetObject", "s3:PutObject"];
+            statements.extend(arns.objects("Objects", &kept, &[""]));
+            // Never what proves something.
+            let passing = [LARGE, DOCTOR];
+            statements.extend(arns.objects("PassingObjects", &["s3:DeleteObject"], &passing));
+            statements.extend(arns.list(""));
         }
         Role::Operator => {
             statements.push(allow("Tables", TABLES, arns.indexed(&all)));
@@ -196,7 +205,8 @@ pub fn policy(config: &AwsConfig, role: Role, account: Option<&str>) -> Value {
         }
         Role::Reader => {
             statements.push(allow("Reference", READ, arns.indexed(&[reference])));
-            statements.extend(arns.objects(BUNDLES, &["s3:GetObject"]));
+            statements.extend(arns.objects("Objects", &["s3:GetObject"], &[BUNDLES]));
+            statements.extend(arns.list(BUNDLES));
         }
     }
     json!({ "Version": "2012-10-17", "Statement": statements })
@@ -328,6 +338,9 @@ mod tests {
             statements[0]["Resource"][0],
             "arn:aws:dynamodb:eu-central-1:123456789012:table/surety-messages"
         );
+        let deleted = statements.iter().find(|s| s["Action"][0] == "s3:DeleteObject").unwrap();
+        let passing = ["arn:aws:s3:::bucket/surety/large/*", "arn:aws:s3:::bucket/surety/doctor/*"];
+        assert_eq!(deleted["Resource"], json!(passing), "no proof is");
         let queues = statements.iter().find(|s| s["Sid"] == "Queues").unwrap();
         assert_eq!(queues["Resource"][0], "arn:aws:sqs:eu-central-1:123456789012:surety-g-*");
         // Without queues of their own, and on files.
