@@ -30,6 +30,15 @@ impl Backend {
         ]
     }
 
+    /// A fresh one of the default kind.
+    ///
+    /// # Panics
+    /// When there is no folder for it.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self::Embedded(TempDir::new().expect("a folder"))
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -17,7 +17,7 @@ use surety_core::workflows::Workflows;
 use surety_store::Stores;
 
 use crate::clock::VirtualClock;
-use crate::cloud::{Cloud, TICKET_DELAY_MAX};
+use crate::cloud::{Cloud, SWEEP_LATE, TICKET_DELAY_MAX};
 use crate::scripted::{Scripted, workflow};
 
 /// The first account of the well-known test mnemonic "test test … junk".
@@ -43,9 +43,6 @@ const UPKEEP_MAX: u32 = 1_000;
 
 /// The time between two sweeps, by default.
 const SWEEP_EACH: Duration = Duration::from_secs(3_600);
-
-/// The longest that sweeps are left out here, for speed.
-const SWEEP_LATE: Duration = Duration::from_secs(86_400);
 
 /// How long a ticket may take that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -162,6 +159,9 @@ impl Rig {
     /// When the feeder fails.
     pub async fn at_hand(&self) -> Option<Lease> {
         if let Some(cloud) = Cloud::of(&self.clock) {
+            if cloud.must_sweep(self.clock.now()) {
+                self.stores.sweep().await.expect("the sweep works");
+            }
             if !cloud.has_ticket(self.clock.now(), !self.clock.stands_still()) {
                 return None;
             }

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, OnceCell, Semaphore};
 use super::Aws;
 use super::batcher::{BATCH_MAX, Batcher};
 use super::fault::fault;
+use super::guarantee::TICKET_GRACE;
 use super::leases::InHand;
 use super::names::Names;
 use super::sdk::Sdk;
@@ -360,12 +361,16 @@ impl Feeder for Aws {
     }
 
     async fn release(&self, lease: Lease, at: Time) -> Result<(), Fault> {
-        let Some(InHand { queue, receipt, .. }) = self.out_of_hand(&lease).await else {
+        let Some(InHand { ticket, queue, receipt, .. }) = self.out_of_hand(&lease).await else {
             return Ok(());
         };
         let delay = at.as_millis().saturating_sub(self.clock.now().as_millis());
-        let delay = Duration::from_millis(delay).min(RELEASE_MAX);
-        self.tickets.hide(&queue, &[receipt], seconds(delay)).await;
+        let delay = Duration::from_millis(delay);
+        // A wait has no ticket until its time: the row says when that is.
+        if delay > TICKET_GRACE && self.rest(ticket, at).await? {
+            return self.tickets.delete(queue, receipt).await;
+        }
+        self.tickets.hide(&queue, &[receipt], seconds(delay.min(RELEASE_MAX))).await;
         Ok(())
     }
 }

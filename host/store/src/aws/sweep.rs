@@ -181,6 +181,24 @@ impl Aws {
         Ok(true)
     }
 
+    /// Leaves a message to the timers until a time. Says whether it did: it may have
+    /// moved on.
+    pub(super) async fn rest(&self, ticket: Ticket, at: Time) -> Result<bool, Fault> {
+        let Ticket { msg_id: id, seq } = ticket;
+        let change = Change {
+            id,
+            set: vec![("due_shard", n(self.names.shard(id))), ("due", t(at))],
+            remove: Vec::new(),
+            condition: "#status = :active AND #rev = :rev",
+            values: item([(":active", s(Status::Active.as_str())), (":rev", n(seq))]),
+        };
+        match self.change_row(&change).await {
+            Ok(_) => Ok(true),
+            Err(NotChanged::Is(_)) => Ok(false),
+            Err(NotChanged::Fault(fault)) => Err(fault),
+        }
+    }
+
     /// Makes a message due whose ticket seems to be lost.
     async fn remind(&self, id: MsgId, open: &Open, now: Time) -> Result<bool, Fault> {
         let change = Change {

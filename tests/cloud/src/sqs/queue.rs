@@ -34,7 +34,7 @@ impl Queue {
             created_ms: now,
             changed_ms: now,
             purged_ms: None,
-            usable_ms: now,
+            usable_ms: 0,
             incarnation,
         }
     }
