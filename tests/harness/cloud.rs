@@ -27,7 +27,8 @@ static SERVERS: LazyLock<Runtime> = LazyLock::new(|| {
             std::env::set_var(name, value);
         }
     }
-    let builder = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let builder =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     builder.expect("a runtime")
 });
 
@@ -109,17 +110,8 @@ impl Cloud {
         let objects = TempDir::new().expect("a folder");
         let (leased, faults) = (Mutex::default(), Mutex::default());
         let (opened, swept_at) = (AtomicBool::new(false), AtomicU64::new(0));
-        let cloud = Arc::new(Self {
-            sqs,
-            dynamo,
-            seen,
-            objects,
-            bodies,
-            faults,
-            opened,
-            swept_at,
-            leased,
-        });
+        let cloud =
+            Arc::new(Self { sqs, dynamo, seen, objects, bodies, faults, opened, swept_at, leased });
         let config = cloud.config();
         let admin = AwsAdmin::new(&config, cloud.seen.clock()).expect("the configuration is whole");
         wait(async {
@@ -262,9 +254,8 @@ impl Cloud {
     pub fn has_ticket(&self, now: Time, time_passes: bool) -> bool {
         let mut leased = self.leased().clone();
         let queues = self.sqs.queues();
-        let feeders = queues.iter().filter(|name| {
-            name.contains("-feeder-") && !name.ends_with("-dead")
-        });
+        let feeders =
+            queues.iter().filter(|name| name.contains("-feeder-") && !name.ends_with("-dead"));
         let messages = feeders.flat_map(|name| self.sqs.messages(name));
         let mut free = 0;
         for message in messages {

@@ -17,6 +17,12 @@ use super::versions::Cid;
 /// must not keep its message for ever.
 const AGE_MAX: Duration = Duration::from_secs(3_600);
 
+/// The queue of a ticket, and the receipt by which it is kept.
+pub(super) type InQueue = (String, String);
+
+/// A message, and the handles by which its version is kept.
+pub(super) type OfMessage = (MsgId, Vec<String>);
+
 /// A ticket in hand.
 pub(super) struct InHand {
     pub(super) ticket: Ticket,
@@ -118,7 +124,7 @@ impl Leases {
 
     /// What has to be said again, so that nobody else gets it: queues with receipts
     /// of tickets, and messages with the handles of versions.
-    pub(super) fn to_extend(&self) -> (Vec<(String, String)>, Vec<(MsgId, Vec<String>)>) {
+    pub(super) fn to_extend(&self) -> (Vec<InQueue>, Vec<OfMessage>) {
         let held = self.lock();
         let young = held.values().filter(|held| {
             let young = held.since.elapsed() < AGE_MAX;
