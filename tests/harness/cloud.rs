@@ -26,13 +26,41 @@ static SERVERS: LazyLock<Runtime> = LazyLock::new(|| {
             std::env::set_var(name, value);
         }
     }
-    let builder = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let builder =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     builder.expect("a runtime")
 });
 
 /// What the SDK finds its credentials in. Any do.
-const CREDENTIALS: [(&str, &str); 2] =
-    [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+const CREDENTIALS: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "test"),
+    ("AWS_SECRET_ACCESS_KEY", "test"),
+    // Nobody is asked for credentials when there are some.
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+];
+
+/// Starts the double of SQS on the machine's clock, for processes that share it.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn sqs(chaos: Chaos) -> Sqs {
+    wait(Sqs::start(Arc::new(surety_cloud::RealClock), chaos)).expect("SQS starts")
+}
+
+/// Starts DynamoDB for processes that share it.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn dynamo(plan: FaultPlan) -> Dynamo {
+    wait(Dynamo::start(plan)).expect("DynamoDB starts")
+}
+
+/// Sets what the SDK finds its credentials in, for this process and its children.
+pub fn credentials() {
+    LazyLock::force(&SERVERS);
+}
 
 /// The clouds by the clock that they were last opened with, so that who has only the
 /// clock finds the cloud.
@@ -229,9 +257,8 @@ impl Cloud {
     pub fn has_ticket(&self, now: Time, time_passes: bool) -> bool {
         let mut leased = self.leased().clone();
         let queues = self.sqs.queues();
-        let feeders = queues.iter().filter(|name| {
-            name.contains("-feeder-") && !name.ends_with("-dead")
-        });
+        let feeders =
+            queues.iter().filter(|name| name.contains("-feeder-") && !name.ends_with("-dead"));
         let messages = feeders.flat_map(|name| self.sqs.messages(name));
         let mut free = 0;
         for message in messages {

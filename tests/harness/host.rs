@@ -50,7 +50,7 @@ pub fn guests() -> PathBuf {
 }
 
 /// What `cargo xtask test` built: named by it, or beside this test's own binary.
-fn built(variable: &str, beside: &str) -> PathBuf {
+pub(crate) fn built(variable: &str, beside: &str) -> PathBuf {
     let path = std::env::var_os(variable).map_or_else(
         || {
             let mut folder = std::env::current_exe().expect("a test has a path");
