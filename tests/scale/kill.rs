@@ -21,7 +21,7 @@ const KILLS: u64 = 60;
 const APART_MS_MAX: u64 = 1_000;
 
 /// Submitters at a time.
-const SUBMITTERS: usize = 2;
+const SUBMITTERS: usize = 3;
 
 /// How long a submitter rests after each message, so that a machine of two processors
 /// moves as many as come.

@@ -18,10 +18,11 @@ mod kill;
 mod stories;
 mod treasury;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
-use surety_cloud::{Chaos, FaultPlan, Knob};
+use surety_cloud::{Chaos, FaultPlan, Knob, Sqs};
 use surety_tests::cloud::{dynamo, sqs};
 use surety_tests::emulators::Emulator;
 
@@ -64,10 +65,27 @@ fn i1_i3_hold_while_hosts_are_killed_and_replies_are_lost() {
     let account = Account::new(&queues.url(), &tables.url());
     queues.set_chaos(lossy);
     tables.set_plan(plan);
-    kill::run(&account);
+    if let Err(failed) = catch_unwind(AssertUnwindSafe(|| kill::run(&account))) {
+        show(&queues);
+        resume_unwind(failed);
+    }
     let lost = queues.hits();
     println!("lost at SQS: {lost:?}");
     assert!(lost["lost_after"] > 0 && lost["lost_before"] > 0, "nothing was lost: {lost:?}");
+}
+
+/// What lies in the queues of messages: for whoever looks for what went wrong.
+fn show(queues: &Sqs) {
+    for name in queues.queues().iter().filter(|name| !Account::feeders().contains(name)) {
+        println!("{name}");
+        for message in queues.messages(name) {
+            let mut body: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+            // What tells versions apart, and not what they hold.
+            body.as_object_mut().unwrap().retain(|_, value| value.to_string().len() < 64);
+            let (id, count) = (message.id, message.receive_count);
+            println!("  {id} at {}, received {count} times: {body}", message.visible_at);
+        }
+    }
 }
 
 #[test]
