@@ -63,6 +63,11 @@ fn way(host: &Host, id: &str) -> Vec<(String, String)> {
     let records = host.bundle(id).verify().unwrap_or_else(|e| panic!("I10: {id}: {e}"));
     let seqs: Vec<_> = records.iter().map(|r| r.seq).collect();
     assert_eq!(seqs, (0..records.len() as u64).collect::<Vec<_>>(), "I3: {id}");
+    for record in &records {
+        if let Some(failure) = &record.failure {
+            println!("{id} at {}: {failure}", record.to);
+        }
+    }
     records.iter().map(|r| (r.to.to_string(), r.cause.as_str().to_owned())).collect()
 }
 
