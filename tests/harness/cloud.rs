@@ -33,8 +33,35 @@ static SERVERS: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 /// What the SDK finds its credentials in. Any do.
-const CREDENTIALS: [(&str, &str); 2] =
-    [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+const CREDENTIALS: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "test"),
+    ("AWS_SECRET_ACCESS_KEY", "test"),
+    // Nobody is asked for credentials when there are some.
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+];
+
+/// Starts the double of SQS on the machine's clock, for processes that share it.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn sqs(chaos: Chaos) -> Sqs {
+    wait(Sqs::start(Arc::new(surety_cloud::RealClock), chaos)).expect("SQS starts")
+}
+
+/// Starts DynamoDB for processes that share it.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn dynamo(plan: FaultPlan) -> Dynamo {
+    wait(Dynamo::start(plan)).expect("DynamoDB starts")
+}
+
+/// Sets what the SDK finds its credentials in, for this process and its children.
+pub fn credentials() {
+    LazyLock::force(&SERVERS);
+}
 
 /// The clouds by the clock that they were last opened with, so that who has only the
 /// clock finds the cloud.
