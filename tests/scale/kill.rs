@@ -223,14 +223,13 @@ pub(crate) fn wait_for_workflows(host: &Host) {
 fn finals(hosts: &[Host], acknowledged: &HashMap<String, String>) {
     let begun = Instant::now();
     for (n, (id, text)) in acknowledged.iter().enumerate() {
-        let end = if text.contains("\"payout\"") { &PAYOUT_WAY[..] } else { &WAY[..] };
+        let end = way_of(text);
         loop {
             let asked = hosts[n % HOSTS].ask("GET", &format!("/v1/messages/{id}"), "");
             let (status, message) = asked.unwrap();
             assert!(matches!(status, 200 | 503), "I1: {status} {message}");
             if message["final"] == true || message["parked"] == true {
                 assert_eq!(message["msg_state"], *end.last().unwrap(), "I1: {message}");
-                assert_eq!(message["seq"], end.len() as u64 - 1, "I3: {message}");
                 break;
             }
             assert!(begun.elapsed() < PATIENCE, "I1: {id} does not end: {message}");
@@ -250,16 +249,27 @@ fn paid_once(account: &Account, acknowledged: &HashMap<String, String>) -> usize
     orders.len()
 }
 
+/// The states of a message that goes well.
+fn way_of(text: &str) -> &'static [&'static str] {
+    if text.contains("\"payout\"") { &PAYOUT_WAY } else { &WAY }
+}
+
 /// What was signed is what is archived, with the whole way.
 fn check(host: &Host, id: &str, text: &str) {
     let bundle = host.bundle(id);
     assert_eq!(*bundle.message.text, *text, "I2");
     let records = bundle.verify().unwrap_or_else(|e| panic!("I10: {id}: {e}"));
-    let states: Vec<_> = records.iter().map(|r| r.to.as_str()).collect();
-    let way = if text.contains("\"payout\"") { &PAYOUT_WAY[..] } else { &WAY[..] };
-    assert_eq!(states, way, "I3: {id}");
+    let mut states: Vec<_> = records.iter().map(|r| r.to.as_str()).collect();
+    // An attempt that failed for a moment is a record of its own.
+    for record in records.iter().filter(|record| record.failure.is_some()) {
+        println!("{id} at {}: {:?}", record.to, record.failure);
+    }
+    let failed = records.iter().filter(|record| record.failure.is_some()).count();
+    states.dedup();
+    assert_eq!(records.len() - failed, way_of(text).len(), "I3: {id}");
+    assert_eq!(states, way_of(text), "I3: {id}");
     let seqs: Vec<_> = records.iter().map(|r| r.seq).collect();
-    let expected: Vec<_> = (0..way.len() as u64).collect();
+    let expected: Vec<_> = (0..records.len() as u64).collect();
     assert_eq!(seqs, expected, "I3: {id}");
 }
 
