@@ -37,7 +37,7 @@ use super::records::Beside;
 use super::row::{Open, Row, Status};
 use super::tables::OPEN;
 use super::transact::{Canceled, transact};
-use super::versions::{Cid, Version};
+use super::versions::{Cid, Current, Version};
 use super::{Aws, table_fault};
 use crate::queue::due;
 
@@ -317,7 +317,8 @@ impl Aws {
             Search::Found(Held { version, handles, .. }) => {
                 let loaded = version.read()?;
                 if hold {
-                    self.leases.took(id, open.current.cid, loaded.clone(), handles);
+                    let Current { rev, cid, .. } = open.current;
+                    self.leases.took(rev, cid, loaded.clone(), handles);
                 }
                 Ok(loaded)
             }
@@ -539,7 +540,8 @@ impl Guarantee for Aws {
         if let Next::Feed(_) = step.next {
             self.recent.keep(cid, &step.loaded);
         }
-        if let Some(handles) = self.leases.replaced(id) {
+        let handles = self.leases.replaced(id, step.expect);
+        if !handles.is_empty() {
             self.queues.forget(id, handles).await;
         }
         Ok(Settled::Truth)
@@ -601,7 +603,7 @@ impl Guarantee for Aws {
         match self.change_row(&change).await {
             Ok(before) => {
                 // It goes with its queue.
-                self.leases.replaced(id);
+                self.leases.replaced(id, seq);
                 let is_large = Fields::of(&before, "a row").has("large");
                 if let Err(fault) = self.clean(id, is_large).await {
                     tracing::debug!(msg_id = %id, %fault, "what is left of it goes later");

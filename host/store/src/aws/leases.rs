@@ -38,6 +38,7 @@ pub(super) struct InHand {
 
 /// A version that is kept from others.
 struct Taken {
+    rev: Seq,
     cid: Cid,
     loaded: Loaded,
     handles: Vec<String>,
@@ -97,12 +98,12 @@ impl Leases {
     }
 
     /// Keeps a version with its ticket.
-    pub(super) fn took(&self, id: MsgId, cid: Cid, loaded: Loaded, handles: Vec<String>) {
+    pub(super) fn took(&self, rev: Seq, cid: Cid, loaded: Loaded, handles: Vec<String>) {
+        let ticket = Ticket { msg_id: loaded.message.msg_id, seq: rev };
         let mut held = self.lock();
-        let mut free =
-            held.values_mut().filter(|held| held.ticket.msg_id == id && held.version.is_none());
+        let mut free = held.values_mut().filter(|h| h.ticket == ticket && h.version.is_none());
         if let Some(held) = free.next() {
-            held.version = Some(Taken { cid, loaded, handles });
+            held.version = Some(Taken { rev, cid, loaded, handles });
         }
     }
 
@@ -114,12 +115,14 @@ impl Leases {
         Some(taken.loaded.clone())
     }
 
-    /// Takes the version out of hand, because another one has replaced it; gives what
-    /// deletes it.
-    pub(super) fn replaced(&self, id: MsgId) -> Option<Vec<String>> {
+    /// Takes versions up to this revision out of hand, because a later one has replaced
+    /// them; gives what deletes them. The later one may be in hand already, of another
+    /// worker that got its ticket, and stays there.
+    pub(super) fn replaced(&self, id: MsgId, rev: Seq) -> Vec<String> {
         let mut held = self.lock();
         let of = held.values_mut().filter(|held| held.ticket.msg_id == id);
-        of.filter_map(|held| held.version.take()).map(|taken| taken.handles).next()
+        let past = of.filter_map(|held| held.version.take_if(|taken| taken.rev <= rev));
+        past.flat_map(|taken| taken.handles).collect()
     }
 
     /// What has to be said again, so that nobody else gets it: queues with receipts
@@ -141,5 +144,71 @@ impl Leases {
             }
         }
         (tickets, versions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use surety_core::crypto::PrivateKey;
+    use surety_core::ext::MsgExt;
+    use surety_core::machine::{Head, Phase};
+    use surety_core::message::Message;
+    use surety_core::receipt::Receipt;
+    use surety_core::types::{Digest, Time};
+
+    use super::*;
+
+    fn loaded(id: MsgId) -> Loaded {
+        let key: PrivateKey =
+            "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80".parse().unwrap();
+        let text = format!(
+            r#"{{"msg_id":"{id}","msg_type":"t","client_id":"c","creation_date":"2026-11-23T10:00:00Z","payload":{{}}}}"#
+        );
+        let stored = surety_core::codec::Writer::new()
+            .text("eip191")
+            .text(&text)
+            .bytes(key.sign_text(&text).as_bytes())
+            .bytes(&key.address().0)
+            .text("")
+            .finish();
+        let message = Message::decode(&stored).unwrap();
+        let state: surety_core::types::MsgState = "begin".parse().unwrap();
+        let now = Time::from_millis(1);
+        let receipt = Receipt::sign(&key, id, state.clone(), message.content_hash, now);
+        let head = Head {
+            seq: 1,
+            state,
+            phase: Phase::Running,
+            step: 1,
+            attempt: 1,
+            due: now,
+            ext: MsgExt::empty(),
+            workflow: Digest::of(b""),
+            link: Digest::of(b""),
+            updated_at: now,
+            last_error: None,
+            given: Vec::new(),
+        };
+        let (message, receipt) = (Arc::new(message), Arc::new(receipt));
+        Loaded { message, receipt, head, records: Vec::new(), journal: Vec::new() }
+    }
+
+    #[test]
+    fn a_commit_takes_no_later_version_out_of_another_workers_hand() {
+        let id = MsgId::from_bytes([7; 16]);
+        // In whatever order they are kept.
+        for _ in 0..32 {
+            let leases = Leases::default();
+            for seq in [1, 2] {
+                let ticket = Ticket { msg_id: id, seq };
+                leases.take(ticket, "queue".into(), "receipt".into());
+                leases.took(seq, Cid([seq as u8; 10]), loaded(id), vec![format!("v{seq}")]);
+            }
+            assert_eq!(leases.replaced(id, 1), ["v1"]);
+            assert!(leases.version(id, Cid([2; 10])).is_some(), "it was taken away");
+            assert_eq!(leases.replaced(id, 2), ["v2"]);
+        }
     }
 }

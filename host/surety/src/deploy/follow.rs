@@ -109,10 +109,9 @@ impl Deployer {
                     seen
                 }
             };
-            // Not beside a deployment of this host's, which is about to change it.
-            if revision != seen
-                && let Some(_turn) = self.turn()
-            {
+            // Also beside a deployment of this host's: it changes the catalog first, so that
+            // both do the same, and a push need not wait for this.
+            if revision != seen {
                 match self.load().await {
                     Ok(()) => seen = revision,
                     Err(error) => {
