@@ -26,7 +26,8 @@ static SERVERS: LazyLock<Runtime> = LazyLock::new(|| {
             std::env::set_var(name, value);
         }
     }
-    let builder = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let builder =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     builder.expect("a runtime")
 });
 
@@ -229,9 +230,8 @@ impl Cloud {
     pub fn has_ticket(&self, now: Time, time_passes: bool) -> bool {
         let mut leased = self.leased().clone();
         let queues = self.sqs.queues();
-        let feeders = queues.iter().filter(|name| {
-            name.contains("-feeder-") && !name.ends_with("-dead")
-        });
+        let feeders =
+            queues.iter().filter(|name| name.contains("-feeder-") && !name.ends_with("-dead"));
         let messages = feeders.flat_map(|name| self.sqs.messages(name));
         let mut free = 0;
         for message in messages {

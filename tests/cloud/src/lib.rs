@@ -25,6 +25,6 @@ pub mod sqs;
 pub use chance::Knob;
 pub use clock::{Clock, RealClock};
 pub use dynamo::Dynamo;
-pub use gate::Gate;
 pub use faults::{FaultPlan, Faults};
+pub use gate::Gate;
 pub use sqs::{Chaos, Sqs};

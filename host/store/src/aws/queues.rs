@@ -186,9 +186,7 @@ impl Queues {
             let mut entry =
                 SendMessageBatchRequestEntry::builder().id(i.to_string()).message_body(body);
             if self.names.is_fifo() {
-                entry = entry
-                    .message_group_id(part.group())
-                    .message_deduplication_id(part.name());
+                entry = entry.message_group_id(part.group()).message_deduplication_id(part.name());
             }
             entry.build().ok()
         });
@@ -283,9 +281,10 @@ impl Queues {
         let handles: Vec<_> = parts.iter().map(|&place| received[place].handle.clone()).collect();
         // What is newer than the row, and what nobody can read, is not ours; and who
         // only reads keeps nothing.
-        let others = received.iter().enumerate().filter(|(place, _)| {
-            !garbage.contains(place) && !(hold && parts.contains(place))
-        });
+        let others = received
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| !garbage.contains(place) && !(hold && parts.contains(place)));
         if hidden {
             self.show(url, others.map(|(_, seen)| seen.handle.clone()).collect()).await;
         }

@@ -58,7 +58,8 @@ impl Deployer {
         let mut missing = BTreeSet::new();
         for deployed in self.catalog.modules().await? {
             let deployment = &deployed.deployment;
-            let (digest, settings) = (deployment.digest, Digest::of(deployment.settings.as_bytes()));
+            let (digest, settings) =
+                (deployment.digest, Digest::of(deployment.settings.as_bytes()));
             let known = here.remove(&(deployment.name.clone(), deployment.version.clone()));
             if known == Some((digest, settings)) {
                 continue;
@@ -115,7 +116,10 @@ impl Deployer {
                 match self.load().await {
                     Ok(()) => seen = revision,
                     Err(error) => {
-                        tracing::error!(error = format!("{error:#}"), "what was deployed elsewhere cannot run here");
+                        tracing::error!(
+                            error = format!("{error:#}"),
+                            "what was deployed elsewhere cannot run here"
+                        );
                     }
                 }
             }
