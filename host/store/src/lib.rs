@@ -6,6 +6,7 @@ mod aws;
 mod embedded;
 mod findings;
 mod memory;
+mod moving;
 mod queue;
 
 use std::path::PathBuf;
@@ -13,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use surety_core::ports::{Archive, Catalog, Clients, Clock, Fault, Feeder, Guarantee, Reference};
+use surety_core::ports::{
+    Archive, Catalog, Clients, Clock, Fault, Feeder, Guarantee, Moving, Reference,
+};
 use surety_core::types::Time;
 use thiserror::Error;
 
@@ -22,6 +25,7 @@ pub use aws::{AwsAdmin, AwsChange, AwsConfig, AwsPlan, Bodies, QueueKind, Role, 
 pub use embedded::{EmbeddedConfig, examine};
 pub use findings::{Finding, Grade};
 pub use memory::Memory;
+pub use moving::{Exported, Imported, MoveError};
 
 /// Which backend.
 #[derive(Debug, Clone)]
@@ -70,6 +74,8 @@ pub struct Stores {
     pub clients: Arc<dyn Clients>,
     /// Deployed modules and workflows.
     pub catalog: Arc<dyn Catalog>,
+    /// What moves all of it elsewhere.
+    pub moving: Arc<dyn Moving>,
     upkeep: Arc<dyn Upkeep>,
 }
 
@@ -137,7 +143,7 @@ trait Upkeep: Send + Sync {
 impl Stores {
     fn of<B>(backend: Arc<B>) -> Self
     where
-        B: Guarantee + Feeder + Reference + Archive + Clients + Catalog + Upkeep + 'static,
+        B: Guarantee + Feeder + Reference + Archive + Clients + Catalog + Moving + Upkeep + 'static,
     {
         Self {
             guarantee: Arc::clone(&backend) as _,
@@ -146,6 +152,7 @@ impl Stores {
             archive: Arc::clone(&backend) as _,
             clients: Arc::clone(&backend) as _,
             catalog: Arc::clone(&backend) as _,
+            moving: Arc::clone(&backend) as _,
             upkeep: backend,
         }
     }

@@ -42,12 +42,12 @@ struct Line {
 }
 
 /// A module's entry.
-struct History {
+pub(super) struct History {
     name: ModuleName,
     /// How often it was changed; 0 of one that is not there yet.
-    revision: u64,
+    pub(super) revision: u64,
     /// By their numbers. Their settings and endorsements are left out.
-    deployed: Vec<Deployed>,
+    pub(super) deployed: Vec<Deployed>,
 }
 
 impl History {
@@ -55,7 +55,7 @@ impl History {
         Self { name, revision: 0, deployed: Vec::new() }
     }
 
-    fn read(entry: &Item) -> Result<Self, Fault> {
+    pub(super) fn read(entry: &Item) -> Result<Self, Fault> {
         let fields = Fields::of(entry, "the entry of a module");
         let name: ModuleName = fields.parsed("name")?;
         let lines: Vec<Line> = fields.json("lines")?;
@@ -82,7 +82,7 @@ impl History {
     }
 
     /// The write of it, if nobody else wrote it meanwhile.
-    fn write(&self, table: &str) -> Result<TransactWriteItem, Fault> {
+    pub(super) fn write(&self, table: &str) -> Result<TransactWriteItem, Fault> {
         let line = |d: &Deployed| Line {
             number: d.number,
             version: d.deployment.version.clone(),
@@ -111,12 +111,15 @@ fn json(value: &impl Serialize) -> Result<String, Fault> {
 }
 
 /// The name of a deployment's entry.
-fn name(number: u64) -> String {
+pub(super) fn name(number: u64) -> String {
     format!("{number:020}")
 }
 
-fn deployment(number: u64, new: &NewDeployment) -> Result<Item, Fault> {
-    let Deployment { name: module, version, digest, settings, deployed_at } = &new.deployment;
+/// The entry of a deployment.
+pub(super) fn entry_of(deployed: &Deployed) -> Result<Item, Fault> {
+    let Deployed { number, deployment, endorsements, .. } = deployed;
+    let Deployment { name: module, version, digest, settings, deployed_at } = deployment;
+    let (number, endorsements) = (*number, json(endorsements)?);
     let mut entry = Entry::Deployment.key(name(number));
     entry.extend(item([
         ("number", n(number)),
@@ -125,7 +128,7 @@ fn deployment(number: u64, new: &NewDeployment) -> Result<Item, Fault> {
         ("digest", s(digest)),
         ("settings", s(settings)),
         ("deployed_at", t(*deployed_at)),
-        ("endorsements", s(json(&new.endorsements)?)),
+        ("endorsements", s(endorsements)),
     ]));
     Ok(entry)
 }
@@ -235,9 +238,15 @@ impl Aws {
             let (_, last) = self.counter().await?;
             let number = last.unwrap_or(0) + 1;
             numbers = Some((last, number));
-            let entry = self::deployment(number, new)?;
-            writes.push(putting(&table, entry.clone(), None, Item::new()));
-            history.deployed.push(read(&entry)?);
+            let NewDeployment { deployment, endorsements, .. } = new;
+            let deployed = Deployed {
+                number,
+                deployment: deployment.clone(),
+                endorsements: endorsements.clone(),
+                ended_at: None,
+            };
+            writes.push(putting(&table, entry_of(&deployed)?, None, Item::new()));
+            history.deployed.push(deployed);
             let mut forgotten = deployment::forgettable(&history.deployed);
             forgotten.truncate(FORGOTTEN_MAX);
             history.deployed.retain(|d| !forgotten.contains(&d.number));
@@ -251,7 +260,7 @@ impl Aws {
         Ok(self.write_entries(writes, numbers).await)
     }
 
-    async fn module(&self, name: &ModuleName) -> Result<History, Fault> {
+    pub(super) async fn module(&self, name: &ModuleName) -> Result<History, Fault> {
         match self.entry(Entry::Module, name.as_str()).await? {
             Some(entry) => History::read(&entry),
             None => Ok(History::new(name.clone())),
@@ -275,7 +284,7 @@ impl Aws {
     }
 
     /// The same deployments with their settings and endorsements.
-    async fn whole(&self, lines: Vec<Deployed>) -> Result<Vec<Deployed>, Fault> {
+    pub(super) async fn whole(&self, lines: Vec<Deployed>) -> Result<Vec<Deployed>, Fault> {
         let key = |d: &Deployed| Entry::Deployment.key(self::name(d.number));
         let table = self.names.catalog();
         let entries = self.batch_get(&table, lines.iter().map(key).collect()).await?;

@@ -63,14 +63,14 @@ const ADMISSION_LOOKS: u32 = 5;
 
 /// What follows a change of the row, and of which revision's ticket.
 #[derive(Clone, Copy)]
-struct Follows {
-    of: Option<Seq>,
-    next: Next,
+pub(super) struct Follows {
+    pub(super) of: Option<Seq>,
+    pub(super) next: Next,
 }
 
 impl Aws {
     /// What the row of an open message says after a commit of it.
-    fn opened(
+    pub(super) fn opened(
         &self,
         loaded: &Loaded,
         version: &Version,
@@ -251,7 +251,7 @@ impl Aws {
 
     /// Whether the row bears this cid: then the change that was not answered, or was
     /// refused because it had been made already, was made.
-    async fn is_mine(&self, id: MsgId, cid: Cid) -> Result<bool, Fault> {
+    pub(super) async fn is_mine(&self, id: MsgId, cid: Cid) -> Result<bool, Fault> {
         let row = row(&self.sdk, &self.names, id).await?;
         Ok(row.and_then(|row| row.open).is_some_and(|open| open.current.cid == cid))
     }

@@ -53,15 +53,7 @@ impl Aws {
 
     fn issued(&self, r: &Reservation, id: MsgId) -> Result<TransactWriteItem, Fault> {
         let condition = "attribute_not_exists(#msg_id)";
-        let forget_at = (r.expires_at.as_millis() + EXPIRED_KEPT_MS) / 1_000;
-        let row = item([
-            ("msg_id", s(id)),
-            ("status", s(Status::Issued.as_str())),
-            ("client_id", s(&r.client_id)),
-            ("expires_at", t(r.expires_at)),
-            ("unused", s(unused(&r.client_id, self.names.shard(id)))),
-            ("forget_at", n(forget_at)),
-        ]);
+        let row = row_of(&self.names, &r.client_id, r.expires_at, id);
         let put = Put::builder()
             .table_name(self.names.messages())
             .set_item(Some(row))
@@ -127,6 +119,19 @@ impl Aws {
             .map_err(|e| Fault::Corrupt(e.to_string()))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
+}
+
+/// The row of a Msg_ID that nobody has used.
+pub(super) fn row_of(names: &Names, client: &ClientId, expires_at: Time, id: MsgId) -> Item {
+    let forget_at = (expires_at.as_millis() + EXPIRED_KEPT_MS) / 1_000;
+    item([
+        ("msg_id", s(id)),
+        ("status", s(Status::Issued.as_str())),
+        ("client_id", s(client)),
+        ("expires_at", t(expires_at)),
+        ("unused", s(unused(client, names.shard(id)))),
+        ("forget_at", n(forget_at)),
+    ])
 }
 
 /// Why a Msg_ID could not be used, by the row that was there instead.

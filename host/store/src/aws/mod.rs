@@ -33,6 +33,7 @@ mod ids;
 mod item;
 mod leases;
 mod meta;
+mod moving;
 mod names;
 mod objects;
 mod queues;

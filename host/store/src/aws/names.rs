@@ -106,9 +106,12 @@ pub(crate) fn bundle(id: MsgId) -> String {
     format!("{BUNDLES}/{id}")
 }
 
+/// The folder of the components.
+pub(crate) const COMPONENTS: &str = "components";
+
 /// The object with a component.
 pub(crate) fn component(digest: Digest) -> String {
-    format!("components/{}", hex(digest))
+    format!("{COMPONENTS}/{}", hex(digest))
 }
 
 /// The object with a workflow's text.

@@ -9,10 +9,11 @@
 //! ```
 
 use aws_sdk_dynamodb::types::{
-    ConditionCheck, DeleteRequest, Put, TransactWriteItem, WriteRequest,
+    ConditionCheck, DeleteRequest, Put, PutRequest, TransactWriteItem, WriteRequest,
 };
 use surety_core::codec::{Reader, Writer};
 use surety_core::effect::Entry;
+use surety_core::machine::Loaded;
 use surety_core::ports::Fault;
 use surety_core::record::Sealed;
 use surety_core::types::{Digest, MsgId, Seq};
@@ -27,6 +28,10 @@ use super::versions::{Current, Version};
 /// The largest value that stands in an item, in bytes. An item has 400 KB, and a
 /// transaction 4 MB; what is larger is an object.
 const VALUE_BYTES_MAX: usize = 350 << 10;
+
+/// Records of more than one step that are put into one item, in bytes together, when a
+/// message is moved here: with their lengths less than [`VALUE_BYTES_MAX`].
+const ITEM_RECORDS_BYTES_MAX: usize = 256 << 10;
 
 /// What one request writes at most.
 const BATCH: usize = 25;
@@ -142,6 +147,42 @@ impl Records {
             items.push(TransactWriteItem::builder().condition_check(check).build());
         }
         Ok((items, large))
+    }
+
+    /// Puts all records of a message, as few items, and its journal, before a row
+    /// names them. Says whether part of it became an object.
+    pub(super) async fn place(&self, loaded: &Loaded) -> Result<bool, Fault> {
+        let (id, seq) = (loaded.message.msg_id, loaded.head.seq);
+        let mut values = Vec::new();
+        let mut records = loaded.records.as_slice();
+        while let [first, rest @ ..] = records {
+            let mut size = first.bytes.len();
+            let fits = |record: &&Sealed| {
+                size += record.bytes.len();
+                size <= ITEM_RECORDS_BYTES_MAX
+            };
+            let together = 1 + rest.iter().take_while(fits).count();
+            let (item, later) = records.split_at(together);
+            let bytes = item.iter().fold(Writer::new(), |w, record| w.bytes(&record.bytes));
+            values.push((record_place(first.seq), bytes.finish()));
+            records = later;
+        }
+        let entries = loaded.journal.iter().enumerate();
+        values.extend(entries.map(|(n, entry)| (entry_place(seq, n), entry.encode())));
+        let mut is_large = false;
+        let mut all = Vec::with_capacity(values.len());
+        for (place, bytes) in values {
+            let (mut members, large) = self.value(id, bytes).await?;
+            is_large |= large;
+            members.extend(item([("msg_id", s(id)), ("place", s(place))]));
+            let put = PutRequest::builder().set_item(Some(members)).build();
+            let put = put.map_err(|e| Fault::Corrupt(e.to_string()))?;
+            all.push(WriteRequest::builder().put_request(put).build());
+        }
+        for batch in all.chunks(BATCH) {
+            self.write(batch.to_vec(), &format!("writing to the table {}", self.table)).await?;
+        }
+        Ok(is_large)
     }
 
     /// All that lies beside a row, as of now.

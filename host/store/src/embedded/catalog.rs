@@ -111,7 +111,7 @@ impl Catalog for Embedded {
 
 impl Embedded {
     /// What follows a COMMIT that may have changed the catalog.
-    fn catalog_changed<T>(&self) -> impl FnOnce(&T) + Send + use<T> {
+    pub(super) fn catalog_changed<T>(&self) -> impl FnOnce(&T) + Send + use<T> {
         let changes = Arc::clone(&self.catalog_changes);
         move |_| {
             changes.fetch_add(1, Ordering::Release);

@@ -17,6 +17,7 @@ mod deployments;
 mod doctor;
 mod feeder;
 mod guarantee;
+mod moving;
 mod readers;
 mod reference;
 mod schema;

@@ -1,7 +1,7 @@
 //! The command line. One file a subcommand; a new one is a line in `Command`
 //! and one in its match.
 //!
-//! `serve`, `reconcile`, `doctor`, `aws`, `keys`, `token`, `verify`, `message sign` (as typed data
+//! `serve`, `reconcile`, `export`, `import`, `doctor`, `aws`, `keys`, `token`, `verify`, `message sign` (as typed data
 //! with a definition at hand), `action new|build|check|test`, `action audit` and
 //! `workflow graph` of a file and, with modules given, `workflow check|touches` work
 //! here; all others ask a host over HTTP. `action publish` asks an OCI registry, and
@@ -20,6 +20,7 @@ mod compile;
 mod doctor;
 mod keys;
 mod message;
+mod moving;
 mod reconcile;
 mod redrive;
 mod serve;
@@ -73,6 +74,10 @@ enum Command {
     Redrive(redrive::Redrive),
     /// Compare what is shown with what is kept, and mend it; needs a stopped host
     Reconcile(reconcile::Reconcile),
+    /// Write everything that is kept into a folder; needs stopped hosts
+    Export(moving::Export),
+    /// Put an export into an empty store; needs stopped hosts
+    Import(moving::Import),
     /// Take out the proof of a finished message
     #[command(subcommand)]
     Archive(archive::Archive),
@@ -170,6 +175,8 @@ pub fn run() -> ExitCode {
         Command::Workflow(workflow) => workflow.run(&common),
         Command::Redrive(redrive) => redrive.run(&common),
         Command::Reconcile(reconcile) => reconcile.run(&common),
+        Command::Export(export) => export.run(&common),
+        Command::Import(import) => import.run(&common),
         Command::Archive(archive) => archive.run(&common),
         Command::Verify(verify) => verify.run(&common),
         Command::Doctor(doctor) => doctor.run(&common),
