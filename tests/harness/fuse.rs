@@ -77,7 +77,9 @@ struct Fused {
 #[must_use]
 pub fn fused_moving(stores: &Stores, fuse: &Arc<Fuse>) -> Stores {
     let fused = Arc::new(Fused { fuse: Arc::clone(fuse), inner: stores.clone() });
-    Stores { moving: fused, ..stores.clone() }
+    let mut stores = stores.clone();
+    stores.moving = fused;
+    stores
 }
 
 /// Puts a fuse around the ports that move messages.
