@@ -65,6 +65,7 @@ impl Backend {
     /// Opens it, as at a start of the host.
     #[must_use]
     pub fn open(&self, clock: Arc<dyn Clock>) -> Stores {
+        Cloud::forget(&clock);
         match self {
             Self::Memory(memory) => memory.stores(clock),
             Self::Embedded(folder) => {

@@ -207,10 +207,9 @@ impl Cloud {
     /// When it does not open.
     #[must_use]
     pub fn open(self: &Arc<Self>, clock: Arc<dyn Clock>) -> Stores {
+        Self::forget(&clock);
         let mut known = BY_CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = Arc::as_ptr(&clock).cast::<()>() as usize;
-        known.retain(|(at, cloud)| *at != address && cloud.strong_count() > 0);
-        known.push((address, Arc::downgrade(self)));
+        known.push((Arc::as_ptr(&clock).cast::<()>() as usize, Arc::downgrade(self)));
         drop(known);
         self.watch(&clock);
         // What a host had in hand that crashed comes back when its leases are over, and
@@ -259,6 +258,13 @@ impl Cloud {
                 .send(request)
         });
         sent.await.expect("sent").expect("SQS takes it");
+    }
+
+    /// Notes that something else was opened with this clock.
+    pub(crate) fn forget(clock: &Arc<dyn Clock>) {
+        let mut known = BY_CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = Arc::as_ptr(clock).cast::<()>() as usize;
+        known.retain(|(at, cloud)| *at != address && cloud.strong_count() > 0);
     }
 
     /// The one that was last opened with this clock.
