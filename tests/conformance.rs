@@ -386,6 +386,56 @@ async fn the_catalog_keeps_versions(backend: &Backend) {
     assert_eq!(catalog.workflows().await.unwrap(), ["a".into(), "b".into()]);
 }
 
+async fn the_catalogs_revision_grows_with_every_change(backend: &Backend) {
+    let rig = rig(backend).await;
+    let (catalog, now) = (&rig.stores.catalog, rig.controller.clock.now());
+    let mut last = catalog.revision().await.unwrap();
+    let mut grew = async |what: &str| {
+        let revision = catalog.revision().await.unwrap();
+        assert!(revision > last, "{what}: {last}, then {revision}");
+        assert_eq!(catalog.revision().await.unwrap(), revision, "reading changes nothing");
+        last = revision;
+    };
+    let deployment = Deployment {
+        name: "screen".parse().unwrap(),
+        version: "1.0.0".parse().unwrap(),
+        digest: Digest::of(b"one"),
+        settings: "{}".into(),
+        deployed_at: now,
+    };
+    let component = b"one".to_vec();
+    let put = NewDeployment { deployment, endorsements: Endorsements::NONE, component };
+    catalog.change_modules(Change { put: Some(put), ..Change::new(now) }).await.unwrap();
+    grew("a deployment").await;
+    let number = catalog.history(&"screen".parse().unwrap()).await.unwrap()[0].number;
+    catalog.change_modules(Change { end: vec![number], ..Change::new(now) }).await.unwrap();
+    grew("its end").await;
+    let canary = |course| Canary {
+        name: "screen".parse().unwrap(),
+        version: "1.0.0".parse().unwrap(),
+        digest: Digest::of(b"one"),
+        share: "10%".parse().unwrap(),
+        started_at: now,
+        course,
+        old: Tally::default(),
+        new: Tally::default(),
+    };
+    for course in [Course::Runs, Course::Promoted { at: now }] {
+        let change = Change { canary: Some(canary(course)), ..Change::new(now) };
+        catalog.change_modules(change).await.unwrap();
+        grew("a canary's course").await;
+    }
+    let (reason, revoked_by) = ("leaks".to_owned(), "operator".to_owned());
+    let revocation = Revocation { digest: Digest::of(b"one"), reason, revoked_at: now, revoked_by };
+    catalog.revoke(revocation).await.unwrap();
+    grew("a revocation").await;
+    catalog.put_workflow("t".parse().unwrap(), 1, "a".into()).await.unwrap();
+    grew("a workflow").await;
+    catalog.remove_workflow(&"t".parse().unwrap(), 1).await.unwrap();
+    grew("its removal").await;
+    assert_eq!(catalog.workflows().await.unwrap(), [] as [Arc<str>; 0]);
+}
+
 macro_rules! suite {
     ($($name:ident,)*) => {
         $(mod $name {
@@ -414,6 +464,7 @@ suite! {
     reference_answers_queries_by_page,
     the_catalog_keeps_versions,
     the_catalog_keeps_canaries_and_revocations,
+    the_catalogs_revision_grows_with_every_change,
 }
 
 fn embedded(folder: &std::path::Path, pages_max: Option<u32>) -> Config {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use surety_tests::host::{Host, binary, path, sign};
+use surety_tests::host::{Host, binary, guests, path, repository, sign};
 use surety_tests::rig::client_key;
 use tempfile::TempDir;
 
@@ -108,15 +108,58 @@ fn natively(project: &Path) {
     assert!(stdout.contains("the_fixtures_hold ... ok"), "{stdout}");
 }
 
-/// Submits a payment of this type; gives its id and how it ended.
-fn submit(host: &Host, msg_type: &str, amount: &str) -> (String, Value) {
-    let id = host.msg_id().unwrap();
+/// A validator's project goes the same way as an action's, and what it finds comes back
+/// to who submits.
+#[test]
+fn a_validator_in_rust_checks_what_is_submitted() {
+    let folder = TempDir::new().unwrap();
+    let project = folder.path().join("within");
+    let arguments = ["action", "new", "within", "--lang", "rust", "--kind", "validator"];
+    let made = done(&[&arguments[..], &["--folder", &path(&project)]].concat()).remove(0);
+    assert_eq!(made["kind"], "validator");
+    let cases = done(&["action", "test", &path(&project)]);
+    assert_eq!(cases.len(), 3);
+    for case in cases {
+        assert_eq!(case["held"], true, "{case}");
+        assert!(case["fuel"].as_u64().unwrap() > 0, "{case}");
+    }
+    let checked = done(&["action", "check", &path(&project.join("within.wasm"))]).remove(0);
+    assert_eq!(checked["name"], "within");
+    natively(&project);
+
+    let host = Host::start(&folder.path().join("data"));
+    let signer = client_key().address().to_string();
+    let _ = host.done(&["client", "put", "acme", "--signer", &signer, "--type", "within"]);
+    let _ = host.done(&["action", "push", &path(&project)]);
+    let _ = host.done(&["workflow", "push", &path(&project.join("workflow.json"))]);
+    let (_, end) = submit(&host, "within", "250");
+    assert_eq!(end["msg_state"], "accepted", "{end}");
+    let (status, answer) = offer(&host, &host.msg_id().unwrap(), "within", "1001");
+    assert_eq!((status, &answer["code"]), (422, &json!("validator_refused")), "{answer}");
+    let finding = json!([{"pointer": "/payload/amount", "detail": "is above 1000"}]);
+    assert_eq!(answer["errors"], finding, "{answer}");
+
+    let other = ["action", "new", "other", "--lang", "c", "--kind", "validator"];
+    let output = surety(&other).current_dir(&folder).output().unwrap();
+    let (_, stderr) = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("`--lang rust --kind validator` has one"), "{stderr}");
+}
+
+/// Offers a payment to the host; gives its answer.
+fn offer(host: &Host, id: &str, msg_type: &str, amount: &str) -> (u16, Value) {
     let text = json!({
         "msg_id": id, "msg_type": msg_type, "client_id": "acme",
         "creation_date": "2026-11-23T10:00:00Z", "payload": {"amount": amount},
     });
     let body = sign(&client_key(), &text.to_string()).to_string();
-    let (status, answer) = host.ask("POST", "/v1/messages", &body).unwrap();
+    host.ask("POST", "/v1/messages", &body).unwrap()
+}
+
+/// Submits a payment of this type; gives its id and how it ended.
+fn submit(host: &Host, msg_type: &str, amount: &str) -> (String, Value) {
+    let id = host.msg_id().unwrap();
+    let (status, answer) = offer(host, &id, msg_type, amount);
     assert_eq!(status, 202, "{answer}");
     let end = host.end_of(&id);
     (id, end)
@@ -309,6 +352,279 @@ fn a_fixture_that_does_not_hold_is_shown_and_can_be_updated() {
     assert_eq!(value(&std::fs::read_to_string(&file).unwrap()), value(&golden));
     let cases = done(&["action", "test", &folder, "--no-build"]);
     assert!(cases.iter().all(|case| case["held"] == true && case["updated"] == false));
+}
+
+/// An action of this repository with its fixtures, as a project that is built.
+fn built_already(folder: &Path, name: &str) -> PathBuf {
+    let (project, source) = (folder.join(name), repository(&format!("actions/{name}")));
+    std::fs::create_dir_all(project.join("fixtures")).unwrap();
+    for file in ["Cargo.toml", "manifest.json"] {
+        std::fs::copy(source.join(file), project.join(file)).unwrap();
+    }
+    for fixture in std::fs::read_dir(source.join("fixtures")).unwrap() {
+        let fixture = fixture.unwrap();
+        std::fs::copy(fixture.path(), project.join("fixtures").join(fixture.file_name())).unwrap();
+    }
+    let component = format!("{name}.wasm");
+    std::fs::copy(guests().join(&component), project.join(component)).unwrap();
+    project
+}
+
+/// Runs the fixtures of a project that is built; gives the exit code and the cases by
+/// name.
+fn cases(project: &Path, arguments: &[&str]) -> (i32, Value) {
+    let mut command = surety(&["action", "test", &path(project), "--no-build", "--json"]);
+    let output = command.args(arguments).output().unwrap();
+    let (stdout, stderr) = said(&output);
+    let mut cases = json!({});
+    for line in stdout.lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let name = case["fixture"].as_str().unwrap().to_owned();
+        cases[name] = case;
+    }
+    (output.status.code().unwrap_or_else(|| panic!("{stderr}")), cases)
+}
+
+fn read(file: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+fn write(file: &Path, value: &Value) {
+    std::fs::write(file, value.to_string()).unwrap();
+}
+
+#[test]
+fn recorded_requests_are_the_world_of_a_fixture() {
+    let folder = TempDir::new().unwrap();
+    let project = built_already(folder.path(), "payout");
+    let (code, all) = cases(&project, &[]);
+    assert_eq!(code, 0, "{all}");
+    assert_eq!(all.as_object().unwrap().len(), 5);
+    let lines = [
+        "POST https://treasury.example.com/payouts: 201 with 12 bytes",
+        "GET https://treasury.example.com/payouts/p-1: 200 with 16 bytes",
+    ];
+    assert_eq!(all["paid"]["http"], json!(lines));
+    let denied = all["elsewhere"]["http"][0].as_str().unwrap();
+    assert!(denied.contains("denied: no grant covers POST to elsewhere.example.com"), "{denied}");
+
+    // Each is not what the action does, or not what a host would do.
+    let (paid, elsewhere) = (read_fixture(&project, "paid"), read_fixture(&project, "elsewhere"));
+    let changed = |base: &Value, change: &dyn Fn(&mut Value)| {
+        let mut fixture = base.clone();
+        change(&mut fixture);
+        fixture
+    };
+    let request = "/http/0/request";
+    type Change<'a> = &'a dyn Fn(&mut Value);
+    let rows: [(&Value, Change<'_>, usize, &str, &str); 9] = [
+        (
+            &paid,
+            &|f| f["http"][0]["request"]["body"]["amount"] = json!("6"),
+            0,
+            "not the recorded",
+            "diverged",
+        ),
+        (
+            &paid,
+            &|f| f["http"][0]["request"]["method"] = json!("PUT"),
+            0,
+            "not the recorded",
+            "diverged",
+        ),
+        (
+            &paid,
+            &|f| {
+                f["http"][1]["request"]["url"] = json!("https://treasury.example.com/payouts/p-1?x")
+            },
+            1,
+            "not the recorded",
+            "diverged",
+        ),
+        (
+            &paid,
+            &|f| f["http"][1]["request"]["headers"]["authorization"] = json!("Bearer value"),
+            1,
+            "not the recorded",
+            "diverged",
+        ),
+        (
+            &paid,
+            &|f| {
+                let extra = f["http"][1].clone();
+                f["http"].as_array_mut().unwrap().push(extra);
+            },
+            2,
+            "was not asked for",
+            "paid",
+        ),
+        (
+            &paid,
+            &|f| drop(f["http"].as_array_mut().unwrap().pop()),
+            1,
+            "is not recorded",
+            "diverged",
+        ),
+        (
+            &paid,
+            &|f| drop(f["http"][1].as_object_mut().unwrap().remove("response")),
+            1,
+            "no `response` or `error` yet",
+            "diverged",
+        ),
+        (&paid, &|f| drop(f.pointer_mut(request).map(Value::take)), 0, "no `request` yet", "paid"),
+        (
+            &elsewhere,
+            &|f| {
+                f["http"][0] =
+                    json!({"request": f["http"][0]["request"], "response": {"status": 200}})
+            },
+            0,
+            "is denied: no grant covers POST to elsewhere.example.com at port 443",
+            "permanent",
+        ),
+    ];
+    for (base, change, exchange, why, found) in rows {
+        write(&project.join("fixtures/changed.json"), &changed(base, change));
+        let (code, all) = cases(&project, &[]);
+        let case = &all["changed"];
+        assert_eq!((code, &case["held"]), (5, &json!(false)), "{why}: {case}");
+        let difference = &case["differences"][0];
+        assert_eq!(difference["exchange"], exchange, "{why}: {case}");
+        assert!(difference["why"].as_str().unwrap().contains(why), "{why}: {case}");
+        let came = case["found"].get("failure").unwrap_or(&case["found"]["state"]);
+        assert_eq!(came, found, "{why}: {case}");
+    }
+
+    // People see what was expected and what was asked, line by line.
+    write(&project.join("fixtures/changed.json"), &changed(&paid, rows[0].1));
+    let output = surety(&["action", "test", &path(&project), "--no-build"]).output().unwrap();
+    let (stdout, _) = said(&output);
+    for part in [
+        "DIFF  changed",
+        "http 0: is not the recorded request",
+        r#"-     "amount": "6","#,
+        r#"+     "amount": "5","#,
+        "the action sends POST https://treasury.example.com/payouts as request 0",
+    ] {
+        assert!(stdout.contains(part), "{part:?} is not in {stdout}");
+    }
+
+    // What no host could give is a mistake of the fixture's.
+    let wrong = changed(&paid, &|f| {
+        f["http"][1] = json!({"request": f["http"][1]["request"], "error": "lost"})
+    });
+    write(&project.join("fixtures/changed.json"), &wrong);
+    let output = surety(&["action", "test", &path(&project), "--no-build"]).output().unwrap();
+    let (_, stderr) = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    for part in ["changed.json", "exchange 1", "\"lost\" is none of denied, address"] {
+        assert!(stderr.contains(part), "{part:?} is not in {stderr}");
+    }
+}
+
+fn read_fixture(project: &Path, name: &str) -> Value {
+    read(&project.join(format!("fixtures/{name}.json")))
+}
+
+/// Limits and secrets are judged as on a host.
+#[test]
+fn recorded_requests_are_judged_as_a_host_judges_them() {
+    let folder = TempDir::new().unwrap();
+    let project = built_already(folder.path(), "payout");
+    let mut large = read_fixture(&project, "paid");
+    large["http"][0]["response"]["body"] = json!("x".repeat(16 << 10));
+    large["http"].as_array_mut().unwrap().pop();
+    large["expect"] = json!({
+        "failure": "permanent",
+        "reason": "the response of https://treasury.example.com/payouts is larger than the limit",
+    });
+    write(&project.join("fixtures/large.json"), &large);
+    // Whoever signs a placeholder does not get a secret put in.
+    let mut stranger = read_fixture(&project, "paid");
+    stranger["payload"]["to"] = json!("{{secret:treasury-api}}");
+    stranger["http"][0]["request"]["body"]["to"] = json!("{{secret:treasury-api}}");
+    stranger["http"] = json!([{"request": stranger["http"][0]["request"], "error": "denied"}]);
+    stranger["expect"] = json!({"failure": "permanent"});
+    write(&project.join("fixtures/stranger.json"), &stranger);
+    let (code, all) = cases(&project, &[]);
+    assert_eq!(code, 0, "{all}");
+    let line = all["stranger"]["http"][0].as_str().unwrap();
+    assert!(line.contains("the message itself holds a placeholder"), "{line}");
+}
+
+/// A fixture grows from its payload: each run writes the next request, and who writes
+/// it fills in the answer.
+#[test]
+fn requests_are_recorded_one_by_one() {
+    let folder = TempDir::new().unwrap();
+    let project = built_already(folder.path(), "payout");
+    let golden = read_fixture(&project, "paid");
+    for name in ["elsewhere", "no-answer", "paid", "refused", "under-way"] {
+        std::fs::remove_file(project.join(format!("fixtures/{name}.json"))).unwrap();
+    }
+    let file = project.join("fixtures/paid.json");
+    write(&file, &json!({"payload": golden["payload"], "settings": golden["settings"]}));
+    for n in 0..2 {
+        let (code, all) = cases(&project, &["--update"]);
+        let case = &all["paid"];
+        assert_eq!((code, &case["updated"]), (5, &json!(false)), "{case}");
+        let mut fixture = read(&file);
+        let recorded = fixture["http"].as_array().unwrap();
+        assert_eq!(recorded.len(), n + 1, "{fixture}");
+        assert_eq!(recorded[n], json!({"request": golden["http"][n]["request"]}));
+        assert!(fixture["expect"].is_null(), "{fixture}");
+        fixture["http"][n]["response"] = golden["http"][n]["response"].clone();
+        write(&file, &fixture);
+    }
+    let (code, all) = cases(&project, &["--update"]);
+    assert_eq!((code, &all["paid"]["updated"]), (0, &json!(true)), "{all}");
+    assert_eq!(read(&file), golden);
+
+    // Other requests in their place, with the same answers; and none that is left over.
+    let mut other = golden.clone();
+    other["payload"]["amount"] = json!("7");
+    other["http"].as_array_mut().unwrap().push(golden["http"][1].clone());
+    write(&file, &other);
+    let (code, all) = cases(&project, &["--update"]);
+    assert_eq!((code, &all["paid"]["updated"]), (0, &json!(true)), "{all}");
+    let mut expected = golden;
+    expected["payload"]["amount"] = json!("7");
+    expected["http"][0]["request"]["body"]["amount"] = json!("7");
+    assert_eq!(read(&file), expected);
+    assert_eq!(cases(&project, &[]).0, 0);
+}
+
+#[test]
+fn a_validators_fixtures_say_what_it_finds() {
+    let folder = TempDir::new().unwrap();
+    let project = built_already(folder.path(), "policy");
+    let (code, all) = cases(&project, &[]);
+    assert_eq!(code, 0, "{all}");
+    assert_eq!(all["meant"]["found"], json!({"findings": []}));
+    for measured in ["fuel", "memory_bytes", "took_us"] {
+        assert!(all["fee"][measured].as_u64().unwrap() > 0, "{all}");
+    }
+
+    let (file, fee) = (project.join("fixtures/fee.json"), read_fixture(&project, "fee"));
+    let mut other = fee.clone();
+    other["expect"]["findings"][0]["pointer"] = json!("/payload/fee");
+    write(&file, &other);
+    let (code, all) = cases(&project, &[]);
+    assert_eq!((code, &all["fee"]["held"]), (5, &json!(false)), "{all}");
+    let (code, all) = cases(&project, &["--update"]);
+    assert_eq!((code, &all["fee"]["updated"]), (0, &json!(true)), "{all}");
+    assert_eq!(read(&file), fee);
+
+    other["ext"] = json!({"seen": true});
+    write(&file, &other);
+    let output = surety(&["action", "test", &path(&project), "--no-build"]).output().unwrap();
+    let (_, stderr) = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("fee.json") && stderr.contains("`ext`, which no validator"),
+        "{stderr}"
+    );
 }
 
 #[test]

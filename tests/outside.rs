@@ -9,13 +9,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use surety_tests::host::{Host, guests, path, repository, sign};
+use surety_tests::host::{Host, path, sign};
+use surety_tests::payout::payout;
 use surety_tests::rig::client_key;
 use tempfile::TempDir;
-
-#[allow(dead_code, unreachable_pub, reason = "shared with the sandbox's own tests")]
-#[path = "../host/sandbox/tests/support/component.rs"]
-mod component;
 
 const SECRET: &str = "hunter2-hunter2-hunter2";
 
@@ -91,29 +88,6 @@ fn private(file: &Path, text: &str) {
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(file).unwrap();
     file.write_all(text.as_bytes()).unwrap();
-}
-
-/// The built action with another manifest in place of its own: for this port.
-fn payout(port: u16, version: &str, hosts: &[&str]) -> Vec<u8> {
-    let built = std::fs::read(guests().join("payout.wasm")).unwrap();
-    let manifest = std::fs::read(repository("actions/payout/manifest.json")).unwrap();
-    let mut manifest: Value = serde_json::from_slice(&manifest).unwrap();
-    manifest["version"] = json!(version);
-    manifest["capabilities"]["http"] =
-        json!([{"hosts": hosts, "methods": ["GET", "POST"], "ports": [port]}]);
-    component::with_manifest(without_manifest(built), &manifest.to_string())
-}
-
-/// A component up to its manifest, which is its last section.
-fn without_manifest(mut component: Vec<u8>) -> Vec<u8> {
-    let name = b"surety:manifest";
-    let at = component.windows(name.len()).rposition(|w| w == name).expect("a manifest");
-    // Before the name its length, before that the section's, before that its kind, 0.
-    let section = component.len() - at + 1;
-    let size_bytes = if section < 1 << 7 { 1 } else { 2 };
-    assert!(section < 1 << 14);
-    component.truncate(at - 1 - size_bytes - 1);
-    component
 }
 
 fn workflow() -> Value {

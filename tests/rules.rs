@@ -20,11 +20,11 @@ fn root() -> PathBuf {
 }
 
 /// core ← store, core ← sandbox, core ← egress, core ← audit, all five ← surety ←
-/// tests; the four never see each other; the SDK sees none of them, and neither does the kit, which
-/// surety and xtask use.
+/// tests; the four never see each other; the SDK sees none of them, and neither do the kit,
+/// which surety and xtask use, and oci, which surety's command line uses.
 #[test]
 fn crates_depend_only_downwards() {
-    let allowed: [(&str, &[&str]); 9] = [
+    let allowed: [(&str, &[&str]); 12] = [
         ("host/core", &[]),
         ("host/audit", &["surety-core"]),
         ("host/store", &["surety-core"]),
@@ -33,6 +33,7 @@ fn crates_depend_only_downwards() {
         // opens connections and holds secrets runs no modules.
         ("host/egress", &["surety-core"]),
         ("host/kit", &[]),
+        ("host/oci", &[]),
         (
             "host/surety",
             &[
@@ -40,12 +41,16 @@ fn crates_depend_only_downwards() {
                 "surety-core",
                 "surety-egress",
                 "surety-kit",
+                "surety-oci",
                 "surety-sandbox",
                 "surety-store",
             ],
         ),
         ("sdk/rust", &["surety-sdk"]), // itself, with all features, for its tests
         ("xtask", &["surety-kit"]),
+        // Stand-ins and a model: of the services and the protocol, not of surety.
+        ("tests/cloud", &[]),
+        ("tests/model", &[]),
     ];
     for (folder, allowed) in allowed {
         let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
@@ -63,11 +68,10 @@ fn crates_depend_only_downwards() {
     }
 }
 
-/// The engine cannot read a clock, draw chance, or touch files.
-#[test]
-fn the_engine_has_no_time_chance_or_files() {
-    let mut folders = vec![root().join("host/core/src")];
-    let mut files = 0;
+/// The files of a folder, with their texts.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut folders = vec![root().join(folder)];
+    let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -76,15 +80,36 @@ fn the_engine_has_no_time_chance_or_files() {
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();
-            files += 1;
-            for word in
-                ["SystemTime", "Instant", "Timestamp::now", "std::fs", "std::net", "std::env"]
-            {
-                assert!(!text.contains(word), "{} uses {word}", path.display());
-            }
+            files.push((path, text));
         }
     }
-    assert!(files > 15);
+    files
+}
+
+/// The engine cannot read a clock, draw chance, or touch files.
+#[test]
+fn the_engine_has_no_time_chance_or_files() {
+    let files = sources("host/core/src");
+    for (path, text) in &files {
+        for word in ["SystemTime", "Instant", "Timestamp::now", "std::fs", "std::net", "std::env"] {
+            assert!(!text.contains(word), "{} uses {word}", path.display());
+        }
+    }
+    assert!(files.len() > 15);
+}
+
+/// Registries are asked by the command line alone: a host that serves gets modules as
+/// bytes, and opens no connection for them.
+#[test]
+fn a_host_asks_no_registry() {
+    let asks = |(_, text): &&(PathBuf, String)| text.contains("surety_oci");
+    let files = sources("host/surety/src");
+    let asking: Vec<_> = files.iter().filter(asks).map(|(path, _)| path).collect();
+    assert!(!asking.is_empty());
+    for path in asking {
+        let commands = root().join("host/surety/src/cli/action");
+        assert!(path.starts_with(commands), "{} asks registries", path.display());
+    }
 }
 
 async fn end_of(payload: Value) -> (Rig, surety_core::types::MsgId) {

@@ -276,7 +276,7 @@ async fn a_year_passes() {
 #[tokio::test]
 async fn waiting_messages_are_not_in_the_hands_of_the_process() {
     let clock = Arc::new(VirtualClock::default());
-    let backend = Backend::all().pop().unwrap();
+    let backend = Backend::embedded();
     let rig = rig(&backend, &clock).await;
     let id = waiting(&rig).await;
     clock.stand_still(true);
@@ -388,7 +388,8 @@ async fn a_message_moves_to_another_version_where_it_fits() {
 /// final does not wait with its bundle until all of them have moved.
 #[tokio::test]
 async fn what_is_final_is_archived_before_others_move() {
-    for backend in Backend::all() {
+    // Queues of SQS know no order; what is final there waits its turn.
+    for backend in Backend::all().into_iter().filter(|b| !matches!(b, Backend::Aws(_))) {
         let clock = Arc::new(VirtualClock::default());
         let rig = rig(&backend, &clock).await;
         for _ in 0..20 {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use surety_core::ports::Clock;
-use surety_store::{Config, EmbeddedConfig, Memory, Stores};
+use surety_store::{Bodies, Config, EmbeddedConfig, Memory, Stores};
 use tempfile::TempDir;
+
+use crate::cloud::Cloud;
 
 /// Something durable that stores can be opened on, again and again.
 pub enum Backend {
@@ -12,13 +14,29 @@ pub enum Backend {
     Memory(Memory),
     /// A SQLite file in a folder that goes with the value.
     Embedded(TempDir),
+    /// Queues, tables and objects.
+    Aws(Arc<Cloud>),
 }
 
 impl Backend {
     /// One fresh backend of each kind.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        vec![Self::Memory(Memory::new()), Self::Embedded(TempDir::new().expect("a folder"))]
+        vec![
+            Self::Memory(Memory::new()),
+            Self::Embedded(TempDir::new().expect("a folder")),
+            Self::Aws(Cloud::start(Bodies::Sqs)),
+            Self::Aws(Cloud::start(Bodies::Dynamodb)),
+        ]
+    }
+
+    /// A fresh one of the default kind.
+    ///
+    /// # Panics
+    /// When there is no folder for it.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self::Embedded(TempDir::new().expect("a folder"))
     }
 
     /// Its name.
@@ -27,6 +45,10 @@ impl Backend {
         match self {
             Self::Memory(_) => "memory",
             Self::Embedded(_) => "embedded",
+            Self::Aws(cloud) => match cloud.bodies() {
+                Bodies::Sqs => "aws",
+                Bodies::Dynamodb => "aws without queues",
+            },
         }
     }
 
@@ -36,18 +58,21 @@ impl Backend {
         match self {
             Self::Memory(_) => Self::Memory(Memory::new()),
             Self::Embedded(_) => Self::Embedded(TempDir::new().expect("a folder")),
+            Self::Aws(cloud) => Self::Aws(Cloud::start(cloud.bodies())),
         }
     }
 
     /// Opens it, as at a start of the host.
     #[must_use]
     pub fn open(&self, clock: Arc<dyn Clock>) -> Stores {
+        Cloud::forget(&clock);
         match self {
             Self::Memory(memory) => memory.stores(clock),
             Self::Embedded(folder) => {
                 let config = Config::Embedded(EmbeddedConfig::new(folder.path()));
                 surety_store::open(&config, clock).expect("the backend opens")
             }
+            Self::Aws(cloud) => cloud.open(clock),
         }
     }
 }

@@ -30,6 +30,12 @@ impl VirtualClock {
         self.still.store(still, Ordering::SeqCst);
     }
 
+    /// Whether waiting waits.
+    #[must_use]
+    pub fn stands_still(&self) -> bool {
+        self.still.load(Ordering::SeqCst)
+    }
+
     /// Sets the time back, as an operator may do.
     pub fn set_back(&self, millis: u64) {
         self.now.fetch_sub(millis, Ordering::SeqCst);
@@ -58,6 +64,32 @@ impl Clock for VirtualClock {
         let mut bytes = [0; 10];
         let drawn = self.drawn.fetch_add(1, Ordering::SeqCst);
         bytes[2..].copy_from_slice(&drawn.to_be_bytes());
+        bytes
+    }
+}
+
+/// The machine's own clock, for what cannot be tried on another.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealClock;
+
+#[async_trait]
+impl Clock for RealClock {
+    fn now(&self) -> Time {
+        let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        Time::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    async fn sleep_until(&self, time: Time) {
+        let left = time.as_millis().saturating_sub(self.now().as_millis());
+        tokio::time::sleep(std::time::Duration::from_millis(left)).await;
+    }
+
+    fn random(&self) -> [u8; 10] {
+        // The keys of std's own hash tables are random, each time others.
+        let draw = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+        let mut bytes = [0; 10];
+        bytes[..8].copy_from_slice(&draw().to_be_bytes());
+        bytes[8..].copy_from_slice(&draw().to_be_bytes()[..2]);
         bytes
     }
 }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use surety_core::deployment::Deployed;
 use surety_core::effect::Entry;
-use surety_core::machine::Step;
+use surety_core::machine::{Loaded, Step};
 use surety_core::ports::{
-    Admission, AdmitError, Admitted, Archive, CommitError, Fault, Feeder, Found, Guarantee, Lease,
-    Page, Query, Reference, Reservation, ReserveError, Settled, Ticket,
+    Admission, AdmitError, Admitted, Archive, CommitError, Fault, Feeder, Found, Guarantee, Issued,
+    Lease, Moving, Page, PlaceError, Placed, Query, Reference, Reservation, ReserveError, Settled,
+    Ticket,
 };
 use surety_core::projection::Projection;
 use surety_core::types::{Digest, MsgId, MsgState, MsgType, Seq, Time};
@@ -69,6 +71,15 @@ impl Fuse {
 struct Fused {
     fuse: Arc<Fuse>,
     inner: Stores,
+}
+
+/// Puts a fuse around what puts things that are moved.
+#[must_use]
+pub fn fused_moving(stores: &Stores, fuse: &Arc<Fuse>) -> Stores {
+    let fused = Arc::new(Fused { fuse: Arc::clone(fuse), inner: stores.clone() });
+    let mut stores = stores.clone();
+    stores.moving = fused;
+    stores
 }
 
 /// Puts a fuse around the ports that move messages.
@@ -164,5 +175,33 @@ impl Archive for Fused {
     }
     async fn list(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<MsgId>, Fault> {
         self.fuse.around(self.inner.archive.list(after, limit)).await
+    }
+}
+
+#[async_trait]
+impl Moving for Fused {
+    async fn msg_ids(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<Issued>, Fault> {
+        self.fuse.around(self.inner.moving.msg_ids(after, limit)).await
+    }
+    async fn place_ids(&self, ids: Vec<Issued>) -> Result<u64, PlaceError> {
+        self.fuse.around(self.inner.moving.place_ids(ids)).await
+    }
+    async fn place_open(&self, id: Issued, loaded: Loaded) -> Result<Placed, PlaceError> {
+        self.fuse.around(self.inner.moving.place_open(id, loaded)).await
+    }
+    async fn place_archived(&self, id: Issued, bundle: Vec<u8>) -> Result<Placed, PlaceError> {
+        self.fuse.around(self.inner.moving.place_archived(id, bundle)).await
+    }
+    async fn components(&self) -> Result<Vec<Digest>, Fault> {
+        self.fuse.around(self.inner.moving.components()).await
+    }
+    async fn place_component(&self, component: Vec<u8>) -> Result<Placed, PlaceError> {
+        self.fuse.around(self.inner.moving.place_component(component)).await
+    }
+    async fn deployments(&self) -> Result<Vec<Deployed>, Fault> {
+        self.fuse.around(self.inner.moving.deployments()).await
+    }
+    async fn place_history(&self, history: Vec<Deployed>) -> Result<Placed, PlaceError> {
+        self.fuse.around(self.inner.moving.place_history(history)).await
     }
 }

@@ -15,6 +15,9 @@ use crate::rig::{CLIENT_KEY, client_key};
 /// How long a host may take to start or stop before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How a host says that a deployment has to wait.
+const BUSY: &str = r#""code":"busy""#;
+
 /// The modules of the withdrawal workflow, in its order.
 pub const MODULES: [&str; 7] =
     ["policy", "screen", "quote", "reserve", "settle", "release", "notify"];
@@ -50,7 +53,7 @@ pub fn guests() -> PathBuf {
 }
 
 /// What `cargo xtask test` built: named by it, or beside this test's own binary.
-fn built(variable: &str, beside: &str) -> PathBuf {
+pub(crate) fn built(variable: &str, beside: &str) -> PathBuf {
     let path = std::env::var_os(variable).map_or_else(
         || {
             let mut folder = std::env::current_exe().expect("a test has a path");
@@ -154,7 +157,12 @@ impl Host {
     /// When the command fails.
     #[must_use]
     pub fn done(&self, arguments: &[&str]) -> Vec<Value> {
-        let output = self.cli(arguments);
+        let started = Instant::now();
+        let mut output = self.cli(arguments);
+        // A host that takes over what was deployed elsewhere says so, and to ask again.
+        while text(&output.stderr).contains(BUSY) && started.elapsed() < PATIENCE {
+            output = self.cli(arguments);
+        }
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{arguments:?}: {stderr}");
         stdout.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()

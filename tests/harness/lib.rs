@@ -4,9 +4,12 @@
 
 pub mod backend;
 pub mod clock;
+pub mod cloud;
 pub mod corpus;
+pub mod emulators;
 pub mod fuse;
 pub mod host;
+pub mod payout;
 pub mod random;
 pub mod remote;
 pub mod rig;

@@ -9,7 +9,7 @@ use surety_core::crypto::PrivateKey;
 use surety_core::intake::{Accepted, Intake, IntakeError, IntakeLimits};
 use surety_core::machine::Phase;
 use surety_core::operator::Operator;
-use surety_core::ports::{Actions, Client, Clock, Egress, Found, Lease};
+use surety_core::ports::{Actions, Client, Clock, Egress, Fault, Found, Lease};
 use surety_core::receipt::Receipt;
 use surety_core::types::{ClientId, Digest, MsgId, MsgState};
 use surety_core::workflow::Workflow;
@@ -17,6 +17,7 @@ use surety_core::workflows::Workflows;
 use surety_store::Stores;
 
 use crate::clock::VirtualClock;
+use crate::cloud::{Cloud, SWEEP_LATE, TICKET_DELAY_MAX};
 use crate::scripted::{Scripted, workflow};
 
 /// The first account of the well-known test mnemonic "test test … junk".
@@ -35,6 +36,13 @@ pub const BOARD_KEYS: [&str; 3] = [
 static SCRIPTED: LazyLock<Arc<Workflow>> = LazyLock::new(|| {
     Arc::new(Workflow::parse(&workflow(1)).expect("the scripted workflow parses"))
 });
+
+/// How often a backend is kept up until a ticket must have come: a year of waiting
+/// with a sweep each day, and some more.
+const UPKEEP_MAX: u32 = 1_000;
+
+/// The time between two sweeps, by default.
+const SWEEP_EACH: Duration = Duration::from_secs(3_600);
 
 /// How long a ticket may take that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -150,6 +158,16 @@ impl Rig {
     /// # Panics
     /// When the feeder fails.
     pub async fn at_hand(&self) -> Option<Lease> {
+        if let Some(cloud) = Cloud::of(&self.clock) {
+            if cloud.must_sweep(self.clock.now()) {
+                self.stores.sweep().await.expect("the sweep works");
+            }
+            if !cloud.has_ticket(self.clock.now(), !self.clock.stands_still()) {
+                return None;
+            }
+            let lease = tokio::time::timeout(PATIENCE, self.stores.feeder.lease()).await;
+            return Some(lease.expect("a ticket that is there comes").expect("the feeder leases"));
+        }
         // Ordered behind what the lease orders, so answered behind it.
         let nobody = MsgId::from_bytes([0; 16]);
         tokio::select! {
@@ -174,12 +192,48 @@ impl Rig {
         if !self.moves().await {
             return None;
         }
+        if Cloud::of(&self.clock).is_some() {
+            return Some(self.kept_up().await);
+        }
         let lease = tokio::time::timeout(PATIENCE, self.stores.feeder.lease()).await;
         Some(lease.expect("a message that moves has a ticket").expect("the feeder leases"))
     }
 
+    /// A ticket of a backend that has to be kept up, as a host does it.
+    async fn kept_up(&self) -> Lease {
+        for _ in 0..UPKEEP_MAX {
+            if let Some(lease) = self.at_hand().await {
+                return lease;
+            }
+            self.keep_up().await.expect("the backend is kept up");
+        }
+        panic!("a message that moves has neither ticket nor timer");
+    }
+
+    /// What a host does of itself while it waits for a ticket, with the time that
+    /// passes meanwhile: timers, and sweeps, which are not left out for long.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub async fn keep_up(&self) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let next = match self.stores.feed_due().await? {
+            Some(next) => next.before(TICKET_DELAY_MAX),
+            None => now.after(SWEEP_EACH),
+        };
+        if next < now.after(SWEEP_EACH) {
+            self.clock.sleep_until(next).await;
+            return Ok(());
+        }
+        self.clock.sleep_until(next.min(now.after(SWEEP_LATE))).await;
+        self.stores.sweep().await.map(|_| ())
+    }
+
     /// Whether a message is open that does not wait for a person.
-    async fn moves(&self) -> bool {
+    ///
+    /// # Panics
+    /// When the backend fails.
+    pub async fn moves(&self) -> bool {
         let guarantee = &self.stores.guarantee;
         let open = guarantee.open(None, usize::MAX >> 1).await.expect("readable");
         for id in open {

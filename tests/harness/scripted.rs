@@ -205,6 +205,9 @@ impl Actions for Scripted {
             ("first", "ok") => advance("middle", r#"{"by":"first"}"#),
             ("second", "ok") => advance("done", r#"{"by":"second"}"#),
             ("second", "back") => advance("begin", "{}"),
+            // With `back` five actions in all.
+            ("first", "five times") if call.seq < 4 => advance("middle", r#"{"by":"first"}"#),
+            ("first", "five times") => advance("refused", "{}"),
             ("first", "refuse") => advance("refused", "{}"),
             ("first", "small") => advance("sized", r#"{"by":"first","n":1}"#),
             ("first", "large") => advance("sized", r#"{"by":"first","n":100}"#),

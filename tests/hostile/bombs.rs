@@ -64,13 +64,14 @@ pub(crate) fn cases() -> Vec<Case> {
     let with_manifest = |(version, (name, module, end)): (usize, (_, Vec<u8>, _))| {
         // Versions of their own: those of the other corpus are on another host.
         let module = with_manifest(module, &manifest(version, &json!({})));
-        Case { name, module, end }
+        Case { name, module, settings: json!({}), end }
     };
     let mut cases: Vec<Case> = rows.into_iter().enumerate().map(with_manifest).collect();
     let padded = manifest(99, &json!({})).replacen('{', &format!("{{{}", " ".repeat(300_000)), 1);
     cases.push(Case {
         name: "a large manifest",
         module: crate::component::with_manifest(items(""), &padded),
+        settings: json!({}),
         end: Refused("module_invalid", "`manifest_bytes_max`"),
     });
     cases

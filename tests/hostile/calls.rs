@@ -78,6 +78,7 @@ pub(crate) fn cases() -> Vec<Case> {
         .map(|(version, (name, core, limits, end))| Case {
             name,
             module: with_manifest(encode(&core, None), &manifest(version, &limits)),
+            settings: json!({}),
             end,
         })
         .collect();
@@ -98,7 +99,8 @@ pub(crate) fn cases() -> Vec<Case> {
     for (name, body, reason) in whole {
         let manifest = manifest(cases.len(), &usual());
         let module = with_manifest(composed(body), &manifest);
-        cases.push(Case { name, module, end: End::Parked(reason, 1) });
+        let (settings, end) = (json!({}), End::Parked(reason, 1));
+        cases.push(Case { name, module, settings, end });
     }
     cases
 }

@@ -4,10 +4,12 @@
 //!
 //! The host is the binary that `SURETY_BIN` names, so the corpus runs against a
 //! release build as well:
-//! `SURETY_BIN=$PWD/target/release/surety cargo test -p surety-tests --test hostile`.
+//! `SURETY_BIN=$PWD/target/release/surety SURETY_GUESTS=$PWD/target/guests cargo test -p
+//! surety-tests --test hostile`.
 
 mod bombs;
 mod calls;
+mod rust;
 
 use std::fs;
 use std::path::Path;
@@ -33,6 +35,9 @@ const CASE_MAX: Duration = Duration::from_secs(90);
 /// and without.
 const GROWTH_BYTES_MAX: u64 = 160 << 20;
 
+/// What is kept of a reason, with its kind before it and what escapes it.
+const ERROR_BYTES_MAX: usize = 1_200;
+
 /// Limits of compiling that stop the bombs soon.
 const CONFIG: &str = "[compile]\ncpu_s_max = 4\nwall_ms_max = 40000\n\
     memory_bytes_max = 2147483648\noutput_bytes_max = 33554432\n\
@@ -55,6 +60,7 @@ enum End {
 struct Case {
     name: &'static str,
     module: Vec<u8>,
+    settings: Value,
     end: End,
 }
 
@@ -95,9 +101,9 @@ fn start(folder: &Path) -> Host {
     host
 }
 
-fn push(host: &Host, module: &[u8]) -> Result<(u16, Value), String> {
+fn push(host: &Host, module: &[u8], settings: &Value) -> Result<(u16, Value), String> {
     let component = BASE64_STANDARD.encode(module);
-    let push = json!({"component": component, "settings": {}}).to_string();
+    let push = json!({"component": component, "settings": settings}).to_string();
     host.ask("PUT", "/v1/modules", &push)
 }
 
@@ -118,12 +124,13 @@ fn resident(pid: u32) -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
 }
 
-fn run(host: &Host, case: &Case) {
-    let Case { name, module, end } = case;
+/// Plays a case to its end; gives the messages that it was played on.
+fn run(host: &Host, case: &Case) -> Vec<String> {
+    let Case { name, module, settings, end } = case;
     let (started, before) = (Instant::now(), resident(host.pid()));
     // Somebody else's message goes its way while the module is looked at.
     let answer = std::thread::scope(|scope| {
-        let pushed = scope.spawn(|| push(host, module));
+        let pushed = scope.spawn(|| push(host, module, settings));
         let neighbour = host.submit();
         assert_eq!(host.end_of(&neighbour)["msg_state"], "notified", "{name}");
         pushed.join().unwrap()
@@ -132,6 +139,7 @@ fn run(host: &Host, case: &Case) {
         (End::Unread, Err(_)) => (413, Value::Null),
         (_, answer) => answer.unwrap(),
     };
+    let mut ids = Vec::new();
     if let End::Unread = end {
         assert_eq!(status, 413, "{name}: {answer}");
     } else if let End::Refused(code, detail) = end {
@@ -143,9 +151,9 @@ fn run(host: &Host, case: &Case) {
         let (status, answer) = host.ask("PUT", "/v1/workflows", &workflow().to_string()).unwrap();
         assert!(status < 300, "{name}: {answer}");
         // Twice, so that what the first left behind would be seen.
-        let ids = [submit(host), submit(host)];
-        for id in ids {
-            check(host, name, &host.end_of(&id), end);
+        ids = vec![submit(host), submit(host)];
+        for id in &ids {
+            check(host, name, &host.end_of(id), end);
         }
     }
     let neighbour = host.submit();
@@ -153,6 +161,7 @@ fn run(host: &Host, case: &Case) {
     let (took, grown) = (started.elapsed(), resident(host.pid()).saturating_sub(before));
     assert!(took < CASE_MAX, "{name}: {took:?}");
     assert!(grown < GROWTH_BYTES_MAX, "{name}: grown by {grown}");
+    ids
 }
 
 fn check(host: &Host, name: &str, message: &Value, end: &End) {
@@ -168,6 +177,7 @@ fn check(host: &Host, name: &str, message: &Value, end: &End) {
     let error = message["last_error"].as_str().unwrap();
     assert!(error.contains(reason), "{name}: {error}");
     assert!(!error.contains(char::is_control), "{name}: {error:?}");
+    assert!(error.len() <= ERROR_BYTES_MAX, "{name}: {} bytes", error.len());
     assert_eq!(message["seq"], *revisions, "{name}: {message}");
     // The reason is in the history as well, which is what is proven later.
     let id = message["msg_id"].as_str().unwrap();
@@ -182,14 +192,28 @@ fn check(host: &Host, name: &str, message: &Value, end: &End) {
 fn i8_a_hostile_call_harms_its_own_message_alone() {
     let folder = TempDir::new().unwrap();
     let host = start(folder.path());
-    calls::cases().iter().for_each(|case| run(&host, case));
+    for case in calls::cases() {
+        let _ = run(&host, &case);
+    }
+}
+
+#[test]
+fn i8_hostile_rust_harms_its_own_message_alone() {
+    let folder = TempDir::new().unwrap();
+    let host = start(folder.path());
+    for case in rust::cases() {
+        let ids = run(&host, &case);
+        rust::check_traces(&host, case.name, &ids);
+    }
 }
 
 #[test]
 fn i8_a_hostile_component_is_refused_in_time() {
     let folder = TempDir::new().unwrap();
     let host = start(folder.path());
-    bombs::cases().iter().for_each(|case| run(&host, case));
+    for case in bombs::cases() {
+        let _ = run(&host, &case);
+    }
 }
 
 #[test]
@@ -232,7 +256,7 @@ fn i8_a_module_is_called_as_often_as_it_may_and_its_messages_wait() {
     let core = component::core("", "(i32.const 1024)");
     let manifest = manifest(0, &json!({"module_calls_per_second_max": PER_SECOND}));
     let module = component::with_manifest(component::encode(&core, None), &manifest);
-    let (status, answer) = push(&host, &module).unwrap();
+    let (status, answer) = push(&host, &module, &json!({})).unwrap();
     assert_eq!(status, 200, "{answer}");
     let (status, answer) = host.ask("PUT", "/v1/workflows", &workflow().to_string()).unwrap();
     assert!(status < 300, "{answer}");

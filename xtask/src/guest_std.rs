@@ -11,13 +11,11 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use surety_kit::rust::TARGET;
 
+use crate::debian::{self, Apt};
 use crate::paths::{cargo, cargo_home, output, run, target_dir};
 
 /// Names an archive (anything `tar` reads) that contains rustc's `library` folder.
 const SOURCE_ENV: &str = "SURETY_RUST_SRC";
-
-/// What signs Debian's packages; from its package `debian-archive-keyring`.
-const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Debian's suites that have a recent rustc, the one that moves least first.
 const DEBIAN_SUITES: [&str; 3] = ["trixie-backports", "testing", "unstable"];
@@ -128,104 +126,20 @@ fn unpack_source(rustc: &Rustc, work: &Path, source: &Path) -> Result<()> {
     })
 }
 
-/// Debian's `rust-src`, through an apt configuration of our own: the system's
-/// sources, lists and packages stay as they are.
+/// Debian's `rust-src` for exactly this release of rustc.
 fn debian_source(rustc: &Rustc, work: &Path, source: &Path) -> Result<()> {
-    if !Path::new(DEBIAN_KEYRING).is_file() {
-        bail!("no Debian package either: {DEBIAN_KEYRING} does not exist");
-    }
-    let mirror = debian_mirror()?;
+    let mirror = debian::mirror()?;
     for suite in DEBIAN_SUITES {
-        let apt = PrivateApt::new(work, &mirror, suite)?;
-        let Some(version) = apt.find_version(&rustc.release)? else {
-            continue;
+        let apt = Apt::new(work, &mirror, suite)?;
+        let is_release = |version: &&String| {
+            let rest = version.strip_prefix(&rustc.release);
+            rest.is_some_and(|rest| rest.starts_with(['+', '-']))
         };
-        eprintln!("fetching Debian's rust-src {version}");
-        let package = format!("rust-src={version}");
-        run(apt.command("apt-get").args(["--quiet=2", "download", &package]), "fetch rust-src")?;
-        let deb = fs::read_dir(&apt.folder)?
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-            .context("apt-get download left no package")?;
-        return run(
-            Command::new("dpkg-deb").arg("--extract").arg(deb).arg(source),
-            "unpack rust-src",
-        );
+        if let Some(version) = apt.versions("rust-src")?.iter().find(is_release) {
+            return apt.unpack(&format!("rust-src={version}"), source);
+        }
     }
     bail!("no Debian package either: none of {DEBIAN_SUITES:?} has rust-src {}", rustc.release)
-}
-
-/// The mirror that this system already takes Debian's packages from.
-fn debian_mirror() -> Result<String> {
-    let repositories = output(
-        Command::new("apt-get").args([
-            "indextargets",
-            "--format",
-            "$(REPO_URI)",
-            "Created-By: Packages",
-        ]),
-        "ask apt for its repositories",
-    )?;
-    repositories
-        .lines()
-        .find(|uri| uri.trim_end_matches('/').ends_with("/debian"))
-        .map(str::to_owned)
-        .context("no Debian package either: apt has no Debian repository")
-}
-
-/// apt with one suite, and its state in one folder of its own.
-struct PrivateApt {
-    folder: PathBuf,
-}
-
-impl PrivateApt {
-    fn new(work: &Path, mirror: &str, suite: &str) -> Result<Self> {
-        let folder = work.join(suite);
-        fs::create_dir_all(folder.join("state/lists/partial"))?;
-        fs::create_dir_all(folder.join("cache/archives/partial"))?;
-        fs::write(
-            folder.join("sources.list"),
-            format!("deb [signed-by={DEBIAN_KEYRING}] {mirror} {suite} main\n"),
-        )?;
-        let dir = folder.display();
-        fs::write(
-            folder.join("apt.conf"),
-            format!(
-                "Dir::State \"{dir}/state\";\nDir::State::status \"/dev/null\";\n\
-                 Dir::Cache \"{dir}/cache\";\n\
-                 Dir::Etc::sourcelist \"{dir}/sources.list\";\nDir::Etc::sourceparts \"-\";\n\
-                 Acquire::Languages \"none\";\n\
-                 // As root, apt would fetch as a user who cannot write here.\n\
-                 APT::Sandbox::User \"root\";\n"
-            ),
-        )?;
-        Ok(Self { folder })
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.env("APT_CONFIG", self.folder.join("apt.conf")).current_dir(&self.folder);
-        command
-    }
-
-    /// The suite's version of `rust-src` for exactly this release of rustc.
-    fn find_version(&self, release: &str) -> Result<Option<String>> {
-        run(self.command("apt-get").args(["--quiet=2", "update"]), "read Debian's package index")?;
-        let rows = output(
-            self.command("apt-cache").args(["madison", "rust-src"]),
-            "search Debian's package index",
-        )?;
-        // `rust-src | 1.95.0+dfsg1-2~bpo13+1 | <repository>`
-        Ok(rows
-            .lines()
-            .filter_map(|row| row.split('|').nth(1))
-            .map(str::trim)
-            .find(|version| {
-                version.strip_prefix(release).is_some_and(|rest| rest.starts_with(['+', '-']))
-            })
-            .map(str::to_owned))
-    }
 }
 
 /// rustc's `library` folder at or below `folder`.

@@ -1,4 +1,5 @@
-//! `cargo xtask guests`: every action as a component with its manifest inside.
+//! `cargo xtask guests`: every action as a component with its manifest inside; and what
+//! means harm in the tests, which puts a manifest into it for each of its pranks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,9 @@ use surety_kit::{MANIFEST, Project, component, rust};
 
 use crate::guest_std;
 use crate::paths::{root, target_dir};
+
+/// The crate that means harm, from the root, and its folder below that of the guests.
+const HOSTILE: (&str, &str) = ("tests/hostile/rust", "hostile");
 
 /// An action, ready to be deployed.
 pub(crate) struct Built {
@@ -41,7 +45,8 @@ pub(crate) fn build_all() -> Result<Vec<Built>> {
     let actions = root().join("actions");
     let folder = target_dir()?.join("guests");
     fs::create_dir_all(&folder)?;
-    let built: Vec<Built> = workspace(&actions)?
+    let packages = workspace(&actions)?;
+    let built: Vec<Built> = packages
         .iter()
         // The others are libraries.
         .filter(|package| package.folder.join(MANIFEST).is_file())
@@ -50,6 +55,7 @@ pub(crate) fn build_all() -> Result<Vec<Built>> {
                 .with_context(|| format!("failed to build the action {:?}", package.name))
         })
         .collect::<Result<_>>()?;
+    hostile(&packages, &folder.join(HOSTILE.1)).context("failed to build what means harm")?;
     ensure!(!built.is_empty(), "no action in {}", actions.display());
     Ok(built)
 }
@@ -73,10 +79,26 @@ fn build(package: &Package, folder: &Path) -> Result<Built> {
     let component = component::of_core(&read_core(&compile(package)?, &package.name)?)?;
     let component = component::with_manifest(component, &project.manifest);
 
-    let path = folder.join(format!("{}.wasm", package.name));
-    // Renamed into place: a host that reads it meanwhile sees the old or the new.
-    let staged = folder.join(format!("{}.wasm.{}", package.name, std::process::id()));
+    let path = write(folder, &package.name, &component)?;
+    Ok(Built { name: project.name, version: project.version, path })
+}
+
+/// The hostile component, without a manifest.
+fn hostile(packages: &[Package], folder: &Path) -> Result<()> {
+    let source = root().join(HOSTILE.0).canonicalize()?;
+    let package = packages.iter().find(|package| package.folder == source);
+    let package = package.with_context(|| format!("no crate in {}", source.display()))?;
+    let component = component::of_core(&read_core(&compile(package)?, &package.name)?)?;
+    fs::create_dir_all(folder)?;
+    write(folder, "rust", &component)?;
+    Ok(())
+}
+
+/// Renamed into place: a host that reads it meanwhile sees the old or the new.
+fn write(folder: &Path, name: &str, component: &[u8]) -> Result<PathBuf> {
+    let path = folder.join(format!("{name}.wasm"));
+    let staged = folder.join(format!("{name}.wasm.{}", std::process::id()));
     fs::write(&staged, component)?;
     fs::rename(&staged, &path)?;
-    Ok(Built { name: project.name, version: project.version, path })
+    Ok(path)
 }

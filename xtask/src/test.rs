@@ -5,15 +5,33 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use clap::Args;
 
+use crate::emulators;
 use crate::guest_std;
 use crate::guests;
 use crate::host;
 use crate::paths::{cargo, root, run as run_command, target_dir};
+use crate::registry;
 use crate::toolchains;
 
-/// Runs all checks and suites, the cheap ones first.
-pub(crate) fn run() -> Result<()> {
+/// What is tested.
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Afterwards also what takes long: LocalStack, and hosts that are killed behind a
+    /// proxy that loses replies
+    #[arg(long)]
+    slow: bool,
+}
+
+impl Test {
+    /// Runs all checks and suites, the cheap ones first.
+    pub(crate) fn run(self) -> Result<()> {
+        run(self.slow)
+    }
+}
+
+fn run(slow: bool) -> Result<()> {
     let actions = root().join("actions");
     step("formatting", || {
         let check = |folder: &Path| {
@@ -41,9 +59,17 @@ pub(crate) fn run() -> Result<()> {
         run_command(&mut install, "install the wallet libraries of the interop tests")
     })?;
     step("toolchains", toolchains::install)?;
+    step("registry", || registry::program().map(|_| ()))?;
+    step("emulators", || emulators::install(slow))?;
     step("host", || host::build(host::Profile::Dev, "surety").map(|_| ()))?;
-    step("tests of the actions", || test(&actions))?;
-    step("tests", || test(root()))
+    step("tests of the actions", || test(&actions, &[]))?;
+    step("tests", || test(root(), &[]))?;
+    if slow {
+        step("slow tests", || {
+            test(root(), &["--test", "scale", "--", "--ignored", "--nocapture"])
+        })?;
+    }
+    Ok(())
 }
 
 /// Where the wallet libraries are installed.
@@ -61,14 +87,16 @@ fn lint(folder: &Path) -> Result<()> {
     run_command(&mut clippy, "lint")
 }
 
-fn test(folder: &Path) -> Result<()> {
+fn test(folder: &Path, more: &[&str]) -> Result<()> {
     let mut test = cargo();
-    test.current_dir(folder).args(["test", "--workspace", "--locked", "--no-fail-fast"]);
+    test.current_dir(folder).args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(more);
     if folder == root() {
         test.env("SURETY_BIN", host::binary(host::Profile::Dev, "surety")?);
         test.env("SURETY_GUESTS", target_dir()?.join("guests"));
         test.env("SURETY_INTEROP", interop()?);
         test.env("SURETY_TOOLCHAINS", toolchains::folder()?);
+        test.env("SURETY_REGISTRY", registry::program()?);
+        test.env("SURETY_EMULATORS", emulators::folder()?);
         if let Some(sysroot) = guest_std::sysroot()? {
             // For the projects in Rust that the tests make.
             let flags = format!("--sysroot={}", sysroot.display());

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use surety_kit::{Lang, Project, build, create};
+use surety_kit::{Kind, Lang, Project, build, create};
 
 use crate::paths::{root, target_dir};
 
@@ -37,7 +37,7 @@ pub(crate) fn install() -> Result<()> {
         if project.exists() {
             fs::remove_dir_all(&project)?;
         }
-        create(&project, NAME, lang)?;
+        create(&project, NAME, lang, Kind::Action)?;
         build(&Project::open(&project)?)
             .with_context(|| format!("failed to install the tools for {lang}"))?;
         fs::write(installed, wanted)?;

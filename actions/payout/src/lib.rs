@@ -104,6 +104,11 @@ mod tests {
     }
 
     #[test]
+    fn the_fixtures_hold() {
+        testing::fixtures("fixtures", run);
+    }
+
+    #[test]
     fn the_answer_decides() {
         let paid = outcome(Ok(http::Response::new(201, r#"{"id": "p-1"}"#))).unwrap();
         assert_eq!(paid.state, "paid");

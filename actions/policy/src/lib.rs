@@ -77,6 +77,11 @@ mod tests {
     }
 
     #[test]
+    fn the_fixtures_hold() {
+        testing::validator_fixtures("fixtures", validate);
+    }
+
+    #[test]
     fn what_is_meant_passes() {
         assert_eq!(findings("1", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "1000"), []);
         assert_eq!(findings("1", "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed", "2"), []);

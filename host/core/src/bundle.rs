@@ -8,6 +8,8 @@ use thiserror::Error;
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::crypto::{PrivateKey, Signature};
+use crate::ext::MsgExt;
+use crate::json;
 use crate::machine::{Loaded, Signal};
 use crate::message::Message;
 use crate::receipt::{Closing, Receipt};
@@ -57,6 +59,9 @@ pub enum Unproven {
     /// The last link is not signed by the host.
     #[error("the host's signature over the last record is not genuine")]
     Closing,
+    /// An open message does not stand where its chain ends.
+    #[error("the message does not stand where its records end: its {0} is another")]
+    Head(&'static str),
 }
 
 impl Bundle {
@@ -146,8 +151,69 @@ impl Bundle {
     /// # Errors
     /// The first thing that does not hold.
     pub fn verify(&self) -> Result<Vec<Record>, Unproven> {
+        let Self { message, receipt, records, closing } = self;
+        let (records, link) = Chain { message, receipt, records }.verify()?;
+        if records.is_empty() || !closing.is_genuine(message.msg_id, link) {
+            return Err(Unproven::Closing);
+        }
+        Ok(records)
+    }
+}
+
+impl Loaded {
+    /// Checks signatures and chain of an open message, as [`Bundle::verify`] does, and
+    /// that it stands where the chain ends, with the Msg_Ext that its records make.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn verify(&self) -> Result<(), Unproven> {
+        let Self { message, receipt, head, records, .. } = self;
+        let (records, link) = Chain { message, receipt, records }.verify()?;
+        let last = records.last().ok_or(Unproven::Head("chain"))?;
+        let ext = ext_of(&records)?;
+        let same = [
+            ("revision", head.seq == last.seq),
+            ("state", head.state == last.to),
+            ("link", head.link == link),
+            ("workflow", head.workflow == last.workflow),
+            ("time", head.updated_at == last.at),
+            ("msg_ext", head.ext.digest() == ext.digest()),
+        ];
+        match same.iter().find(|(_, same)| !same) {
+            Some((what, _)) => Err(Unproven::Head(what)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The Msg_Ext that the patches of records make.
+fn ext_of(records: &[Record]) -> Result<MsgExt, Unproven> {
+    let mut ext = MsgExt::empty();
+    for record in records {
+        let bad = |why: &str| Unproven::Record { seq: record.seq, why: why.to_owned() };
+        if record.ext_before != ext.digest() {
+            return Err(bad("it was made of another msg_ext than the records before it make"));
+        }
+        if !record.ext_patch.is_empty() {
+            let patch = json::parse(record.ext_patch.as_bytes());
+            ext = ext.merged(&patch.map_err(|_| bad("its patch is not JSON"))?);
+        }
+    }
+    Ok(ext)
+}
+
+/// A message, and what was recorded of it so far.
+struct Chain<'a> {
+    message: &'a Message,
+    receipt: &'a Receipt,
+    records: &'a [Sealed],
+}
+
+impl Chain<'_> {
+    /// Checks signatures and links; gives the records and the last link.
+    fn verify(&self) -> Result<(Vec<Record>, Digest), Unproven> {
         self.message.verify().map_err(|e| Unproven::Message(e.to_string()))?;
-        let receipt = &self.receipt;
+        let receipt = self.receipt;
         let fits = receipt.msg_id == self.message.msg_id
             && receipt.content_hash == self.message.content_hash;
         if !fits || !receipt.is_genuine() {
@@ -155,7 +221,7 @@ impl Bundle {
         }
         let mut records: Vec<Record> = Vec::with_capacity(self.records.len());
         let mut link = self.message.content_hash;
-        for (seq, sealed) in (0..).zip(&self.records) {
+        for (seq, sealed) in (0..).zip(self.records) {
             let bad = |why: String| Unproven::Record { seq, why };
             let record = sealed.record().map_err(|e| bad(e.to_string()))?;
             self.check_link(&record, seq, link, records.last())
@@ -168,10 +234,7 @@ impl Bundle {
             link = Digest::of(&sealed.bytes);
             records.push(record);
         }
-        if records.is_empty() || !self.closing.is_genuine(self.message.msg_id, link) {
-            return Err(Unproven::Closing);
-        }
-        Ok(records)
+        Ok((records, link))
     }
 
     /// A signal is in its record, and genuine; nothing else is in others.

@@ -425,6 +425,92 @@ pub trait Catalog: Send + Sync {
 
     /// The texts of all workflows.
     async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault>;
+
+    /// A number that grows with every change of modules, canaries, revocations or
+    /// workflows, by this process or another: by two answers to one process, it knows
+    /// whether what it read between them may be old. What changed nothing may leave
+    /// it, and so may the tally of a canary that goes on.
+    async fn revision(&self) -> Result<u64, Fault>;
+}
+
+/// By what a Msg_ID was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// By a message, which is open or archived.
+    Message,
+    /// By a signal.
+    Signal,
+}
+
+/// A Msg_ID that was issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// The id.
+    pub msg_id: MsgId,
+    /// To whom.
+    pub client_id: ClientId,
+    /// The last moment at which it may be used.
+    pub expires_at: Time,
+    /// By what it was used, if it was.
+    pub used: Option<Use>,
+}
+
+/// What was put where nothing was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// By this call.
+    Now,
+    /// The same was there already.
+    Before,
+}
+
+/// Why something was not put.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PlaceError {
+    /// Something else is in its place, which stays as it is.
+    #[error("the store holds {0} already, and otherwise")]
+    Taken(String),
+    /// The backend failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// What moves a store into another one and no other port has: what is kept, as it
+/// is. For stores that no host works on; whoever puts has checked what it puts.
+///
+/// Nothing is ever replaced. What is put again is compared, so that a move that was
+/// interrupted is made once more.
+#[async_trait]
+pub trait Moving: Send + Sync {
+    /// Msg_IDs that were issued, from behind `after`, which is the last one of an
+    /// answer before; all of them, each once, in an order of the backend's own. Some
+    /// of those that expired unused may be missing. Empty at the end.
+    async fn msg_ids(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<Issued>, Fault>;
+
+    /// On return the Msg_IDs, none of which a message used, are durable. Gives how
+    /// many were not there before.
+    async fn place_ids(&self, ids: Vec<Issued>) -> Result<u64, PlaceError>;
+
+    /// On return the message is durable as it is, with its records, its journal, its
+    /// Msg_ID, and its ticket or timer, and is open.
+    async fn place_open(&self, id: Issued, loaded: Loaded) -> Result<Placed, PlaceError>;
+
+    /// On return the bundle is in the archive, never to be replaced, and its Msg_ID is
+    /// used by it.
+    async fn place_archived(&self, id: Issued, bundle: Vec<u8>) -> Result<Placed, PlaceError>;
+
+    /// The digests of all components.
+    async fn components(&self) -> Result<Vec<Digest>, Fault>;
+
+    /// On return the component is durable.
+    async fn place_component(&self, component: Vec<u8>) -> Result<Placed, PlaceError>;
+
+    /// All deployments that are kept, of all names, in the order of their numbers.
+    async fn deployments(&self) -> Result<Vec<Deployed>, Fault>;
+
+    /// On return the history of this name is this one, which has one deployment at
+    /// least, and later deployments have higher numbers. Its components are there.
+    async fn place_history(&self, history: Vec<Deployed>) -> Result<Placed, PlaceError>;
 }
 
 /// The sandboxed modules: actions and validators.

@@ -1,8 +1,13 @@
-//! The stored form of a message's head, the same in every backend.
+//! The stored form of a message's head, the same in every backend; and that of an
+//! open message whole, in which it is moved from one to another.
 
 use crate::codec::{DecodeError, Reader, Writer};
+use crate::effect::Entry;
 use crate::ext::MsgExt;
-use crate::machine::{Given, Head, Phase};
+use crate::machine::{Given, Head, Loaded, Phase};
+use crate::message::Message;
+use crate::receipt::Receipt;
+use crate::record::Sealed;
 use crate::types::{Address, Digest, Time};
 
 impl Phase {
@@ -86,5 +91,53 @@ impl Head {
         }
         r.finish()?;
         Ok(head)
+    }
+}
+
+/// What the first field of an open message holds.
+const OPEN_TAG: &str = "surety-open";
+
+impl Loaded {
+    /// The stored form of all of it.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new()
+            .text(OPEN_TAG)
+            .bytes(&self.message.encode())
+            .bytes(&self.receipt.encode())
+            .bytes(&self.head.encode())
+            .number(self.records.len() as u64);
+        for record in &self.records {
+            writer = writer.bytes(&record.bytes);
+        }
+        writer = writer.number(self.journal.len() as u64);
+        for entry in &self.journal {
+            writer = writer.bytes(&entry.encode());
+        }
+        writer.finish()
+    }
+
+    /// Reads the stored form. It proves nothing yet: see [`Loaded::verify`].
+    ///
+    /// # Errors
+    /// When the bytes are not what [`Loaded::encode`] writes.
+    pub fn decode(stored: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(stored)?;
+        if r.text("tag")? != OPEN_TAG {
+            return Err(DecodeError::Field("tag"));
+        }
+        let message = Message::decode(r.bytes()?)?.into();
+        let receipt = Receipt::decode(r.bytes()?)?.into();
+        let head = Head::decode(r.bytes()?)?;
+        let mut records = Vec::new();
+        for seq in 0..r.number("records")? {
+            records.push(Sealed::from_bytes(seq, r.bytes()?.into()));
+        }
+        let mut journal = Vec::new();
+        for _ in 0..r.number("journal")? {
+            journal.push(Entry::decode(r.bytes()?)?);
+        }
+        r.finish()?;
+        Ok(Self { message, receipt, head, records, journal })
     }
 }

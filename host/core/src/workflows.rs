@@ -3,11 +3,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use crate::machine::Loaded;
-use crate::ports::Fault;
+use crate::ports::{Busy, Fault};
 use crate::types::{Digest, MsgType};
 use crate::workflow::Workflow;
+
+/// How long a message rests whose workflow is not known here: hosts hear of each
+/// other's deployments after two seconds.
+const AWAITED_DELAY: Duration = Duration::from_secs(2);
 
 /// Deployed workflows, shared by intake, controllers and the faces.
 #[derive(Debug, Default)]
@@ -43,12 +48,13 @@ impl Workflows {
     /// The one that a message is pinned to.
     ///
     /// # Errors
-    /// `Corrupt` when it is not here.
+    /// `Busy` when it is not here: another host may have deployed it a moment ago.
     pub fn of(&self, loaded: &Loaded) -> Result<Arc<Workflow>, Fault> {
         let (id, pinned) = (loaded.message.msg_id, loaded.head.workflow);
         self.pinned(pinned).ok_or_else(|| {
             let why = format!("message {id} is pinned to the workflow {pinned}, which is not here");
-            Fault::Corrupt(why)
+            tracing::warn!("{why}");
+            Fault::Busy(Busy { why, after: AWAITED_DELAY })
         })
     }
 

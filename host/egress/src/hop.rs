@@ -21,12 +21,6 @@ pub(crate) struct Head<'a> {
 /// How the host names itself.
 const USER_AGENT: &str = concat!("surety/", env!("CARGO_PKG_VERSION"));
 
-pub(crate) fn too_large(max: usize) -> Unsent {
-    let detail =
-        format!("the response is larger than the {max} bytes that `http_bytes_max` leaves");
-    Unsent::new(UnsentKind::TooLarge, detail)
-}
-
 fn protocol(e: impl std::fmt::Display) -> Unsent {
     Unsent::new(UnsentKind::Protocol, e.to_string())
 }
@@ -114,13 +108,13 @@ async fn read(response: http::Response<Incoming>, bytes_max: usize) -> Result<Re
     let headers = headers(&parts.headers);
     let mut response = Response { status: parts.status.as_u16(), headers, body: Vec::new() };
     if response.size() > bytes_max {
-        return Err(too_large(bytes_max));
+        return Err(Unsent::too_large(bytes_max));
     }
     let room = bytes_max - response.size();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(protocol)?.into_data() else { continue };
         if response.body.len() + data.len() > room {
-            return Err(too_large(bytes_max));
+            return Err(Unsent::too_large(bytes_max));
         }
         response.body.extend_from_slice(&data);
     }

@@ -161,7 +161,7 @@ impl Inner {
         let redacted = self.secrets.redact(response, &permit);
         // A placeholder may be longer than its value.
         if redacted.size() > order.budget.response_bytes_max {
-            return Err(hop::too_large(order.budget.response_bytes_max));
+            return Err(Unsent::too_large(order.budget.response_bytes_max));
         }
         Ok(redacted)
     }

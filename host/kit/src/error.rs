@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::{Kind, Lang};
+
 /// Why there is no project, or no component.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -23,6 +25,16 @@ pub enum Error {
         "{0:?} is no name for an action: it has lowercase letters, digits and single hyphens, starts with a letter, and is at most 64 long"
     )]
     Name(String),
+    /// The language has no template for it.
+    #[error("there is no template for a {kind} in {lang}; `--lang {has} --kind {kind}` has one")]
+    NoTemplate {
+        /// The language.
+        lang: Lang,
+        /// What was wanted.
+        kind: Kind,
+        /// The language that has one.
+        has: Lang,
+    },
     /// Something is there already.
     #[error("{} is there already; nothing was changed", .0.display())]
     Exists(PathBuf),

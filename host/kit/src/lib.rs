@@ -1,5 +1,5 @@
-//! The developer kit: makes a folder with an action in it, and a component of the
-//! folder. It knows the guest contract and the SDKs, and no host; what a host
+//! The developer kit: makes a folder with an action or a validator in it, and a
+//! component of the folder. It knows the guest contract and the SDKs, and no host; what a host
 //! would say of the component is not asked here.
 //!
 //! ```text
@@ -13,6 +13,7 @@
 //! ```
 
 mod error;
+mod kind;
 mod lang;
 mod project;
 mod template;
@@ -31,6 +32,7 @@ mod build;
 
 pub use build::build;
 pub use error::Error;
+pub use kind::Kind;
 pub use lang::Lang;
 pub use project::{MANIFEST, Project};
 pub use template::create;

@@ -1,12 +1,17 @@
 //! New projects: templates that are in this binary, with all that a project
 //! needs outside of this repository.
+//!
+//! ```text
+//!  common ← rust ← rust-validator      a file of the same path takes the other's place
+//! ```
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
-use crate::{Error, Lang, c_bindings};
+use crate::{Error, Kind, Lang, c_bindings};
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sdk/templates");
 static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sdk/rust");
@@ -15,7 +20,10 @@ static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
 /// What every language has.
 const COMMON: &str = "common";
 
-/// What stands for the action's name in a template.
+/// What a validator in Rust has in place of an action's.
+const RUST_VALIDATOR: &str = "rust-validator";
+
+/// What stands for the module's name in a template.
 const NAME: &str = "{{name}}";
 
 /// The contract, and where it lies in a project.
@@ -28,7 +36,7 @@ const WASI: &str = "wasi-0.2.12";
 /// does in this repository.
 const VENDORED_SDK: &str = "vendor/surety-sdk";
 
-/// The longest name of an action; the host's names have the same limit.
+/// The longest name of a module; the host's names have the same limit.
 const NAME_BYTES_MAX: usize = 64;
 
 /// A file of a project: where it lies, and what is in it.
@@ -37,9 +45,9 @@ type File = (PathBuf, Vec<u8>);
 /// Writes a new project into `folder`, which must not be there or be empty.
 ///
 /// # Errors
-/// A name that cannot be one, a folder with something in it, and those of the
+/// A name that cannot be one, a kind that the language has no template for, a folder with something in it, and those of the
 /// file system.
-pub fn create(folder: &Path, name: &str, lang: Lang) -> Result<(), Error> {
+pub fn create(folder: &Path, name: &str, lang: Lang, kind: Kind) -> Result<(), Error> {
     if !is_name(name) {
         return Err(Error::Name(name.to_owned()));
     }
@@ -47,7 +55,7 @@ pub fn create(folder: &Path, name: &str, lang: Lang) -> Result<(), Error> {
     if occupied || folder.is_file() {
         return Err(Error::Exists(folder.to_owned()));
     }
-    for (path, bytes) in files(name, lang)? {
+    for (path, bytes) in files(name, lang, kind)? {
         let path = folder.join(path);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(Error::write(parent))?;
@@ -66,12 +74,19 @@ fn is_name(name: &str) -> bool {
 }
 
 /// All files of a new project.
-fn files(name: &str, lang: Lang) -> Result<Vec<File>, Error> {
+fn files(name: &str, lang: Lang, kind: Kind) -> Result<Vec<File>, Error> {
+    let templates: &[&str] = match (kind, lang) {
+        (Kind::Action, _) => &[COMMON, lang.as_str()],
+        (Kind::Validator, Lang::Rust) => &[COMMON, lang.as_str(), RUST_VALIDATOR],
+        (Kind::Validator, _) => return Err(Error::NoTemplate { lang, kind, has: Lang::Rust }),
+    };
     let mut files = Vec::new();
-    for template in [COMMON, lang.as_str()] {
+    for template in templates {
         let folder = TEMPLATES.get_dir(template).ok_or_else(|| lost(template))?;
         collect(folder, template, Path::new(""), &mut files);
     }
+    let files: BTreeMap<_, _> = files.into_iter().collect(); // the last of a path
+    let mut files: Vec<File> = files.into_iter().collect();
     for (path, bytes) in &mut files {
         if let Ok(text) = std::str::from_utf8(bytes) {
             *bytes = text.replace(NAME, name).into_bytes();
@@ -127,23 +142,43 @@ mod tests {
 
     #[test]
     fn a_project_is_whole_and_carries_its_name() {
-        for lang in Lang::ALL {
+        let actions = Lang::ALL.map(|lang| (lang, Kind::Action));
+        for (lang, kind) in actions.into_iter().chain([(Lang::Rust, Kind::Validator)]) {
             let folder = tempfile::tempdir().unwrap();
             let project = folder.path().join("greet");
-            create(&project, "greet", lang).unwrap();
+            create(&project, "greet", lang, kind).unwrap();
             let opened = crate::Project::open(&project).unwrap();
             assert_eq!((opened.lang, opened.name.as_str()), (lang, "greet"));
             for file in [".gitignore", "README.md", "workflow.json", "wit/action-1.0.0/action.wit"]
             {
                 assert!(project.join(file).is_file(), "{lang}: {file}");
             }
-            for (path, bytes) in files("greet", lang).unwrap() {
+            for (path, bytes) in files("greet", lang, kind).unwrap() {
                 let text = String::from_utf8_lossy(&bytes);
                 assert!(!text.contains(NAME), "{lang}: {}", path.display());
             }
-            let again = create(&project, "greet", lang);
+            let again = create(&project, "greet", lang, kind);
             assert!(matches!(again, Err(Error::Exists(_))), "{again:?}");
         }
+        for lang in [Lang::JavaScript, Lang::Python, Lang::C] {
+            let none = files("greet", lang, Kind::Validator).unwrap_err().to_string();
+            assert!(none.contains("--lang rust --kind validator"), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_validator_has_its_own_files_and_what_is_common() {
+        let files = files("greet", Lang::Rust, Kind::Validator).unwrap();
+        let text = |path: &str| {
+            let of: Vec<_> = files.iter().filter(|(of, _)| of.as_os_str() == path).collect();
+            assert_eq!(of.len(), 1, "{path}");
+            String::from_utf8(of[0].1.clone()).unwrap()
+        };
+        assert!(text("manifest.json").contains("surety:action/validator@1.0.0"));
+        assert!(text("src/lib.rs").contains("surety_sdk::validator!"));
+        assert!(text("Cargo.toml").contains("default-features = false"));
+        assert!(text("settings.json").contains("limit"));
+        assert!(text("rust-toolchain.toml").contains("wasm32-unknown-unknown"));
     }
 
     /// `msg-id` as `msgId` or `msg_id`.
@@ -166,7 +201,7 @@ mod tests {
         let types = resolve.packages[package].interfaces["types"];
         for (lang, file) in [(Lang::JavaScript, "src/surety.d.ts"), (Lang::Python, "src/surety.py")]
         {
-            let files = files("greet", lang).unwrap();
+            let files = files("greet", lang, Kind::Action).unwrap();
             let (_, text) = files.iter().find(|(path, _)| path.ends_with(file)).unwrap();
             let text = std::str::from_utf8(text).unwrap();
             let mut seen = 0;

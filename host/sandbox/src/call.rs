@@ -58,6 +58,17 @@ pub struct Measured {
     pub memory_bytes: usize,
 }
 
+/// A validator's look at a message that ended, and what its instance took.
+#[derive(Debug, Clone)]
+pub struct Validated {
+    /// What it finds, or why it came to no end.
+    pub found: Result<Vec<Finding>, Failure>,
+    /// Fuel used.
+    pub fuel: u64,
+    /// As in [`Measured`].
+    pub memory_bytes: usize,
+}
+
 /// A linked component, by what it implements.
 enum Pre {
     Action(ActionPre<Guest>),
@@ -158,9 +169,10 @@ impl Compiled {
         message: &Message,
         now: Time,
         entry: &Entry,
-    ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
+    ) -> Result<Validated, Fault> {
         let Pre::Validator(pre) = &self.pre else {
-            return Ok(Err(Failure::new(FailureKind::Missing, "the module is an action")));
+            let found = Err(Failure::new(FailureKind::Missing, "the module is an action"));
+            return Ok(Validated { found, fuel: 0, memory_bytes: 0 });
         };
         let wasi = Wasi::new(Arc::new(Closed), message.msg_id, 0, now, self.limits);
         let mut store = self.store(message, wasi, entry).map_err(host_failure)?;
@@ -178,7 +190,9 @@ impl Compiled {
             Err(error) => Err((error, Phase::Starting)),
         };
         let answer = self.end(ended, &store, entry)?;
-        Ok(answer.map(|found| found.into_iter().take(FINDINGS_MAX).map(finding).collect()))
+        let found = answer.map(|found| found.into_iter().take(FINDINGS_MAX).map(finding).collect());
+        let memory_bytes = store.data().meter.used();
+        Ok(Validated { found, fuel: self.fuel(&store), memory_bytes })
     }
 
     fn ran(&self, outcome: Result<Advance, Failure>, fuel: u64) -> Ran {

@@ -65,7 +65,7 @@ use crate::registry::{Found, Registry};
 
 pub use crate::apart::{CompileLimits, Confined, NotReady, compile_apart};
 pub use crate::cache::CacheError;
-pub use crate::call::Measured;
+pub use crate::call::{Measured, Validated};
 pub use crate::guest::{GuestLine, GuestLog};
 pub use crate::inspect::{Imports, Inspected, inspect};
 pub use crate::limits::{LimitError, Limits};
@@ -356,8 +356,7 @@ impl Actions for Sandbox {
         message: &Message,
         now: Time,
     ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
-        let (compiled, entry, _turn) = self.enter(module).await?;
-        entry.run(compiled.validate(module, message, now, &entry)).await
+        Ok(self.measure_validation(module, message, now).await?.found)
     }
 }
 
@@ -374,6 +373,20 @@ impl Sandbox {
     ) -> Result<Measured, Fault> {
         let (compiled, entry, _turn) = self.enter(module).await?;
         entry.run(compiled.run(module, call, outside, &entry)).await
+    }
+
+    /// Runs a validator on a message, as [`Actions::validate`], and says what it took.
+    ///
+    /// # Errors
+    /// The host's own failures.
+    pub async fn measure_validation(
+        &self,
+        module: &Module,
+        message: &Message,
+        now: Time,
+    ) -> Result<Validated, Fault> {
+        let (compiled, entry, _turn) = self.enter(module).await?;
+        entry.run(compiled.validate(module, message, now, &entry)).await
     }
 
     /// A deployment, put together with what its component says of itself, and with

@@ -13,14 +13,14 @@ use surety_core::machine::{Loaded, Next, Step};
 use surety_core::message::Message;
 use surety_core::ports::{
     Admission, AdmitError, Admitted, Archive, Catalog, Client, Clients, Clock, CommitError,
-    DeployError, Deployment, Fault, Feeder, Found, Guarantee, IdRefused, Lease, Page, Query,
-    Reference, Reservation, ReserveError, Settled, Ticket,
+    DeployError, Deployment, Fault, Feeder, Found, Guarantee, IdRefused, Issued, Lease, Moving,
+    Page, PlaceError, Placed, Query, Reference, Reservation, ReserveError, Settled, Ticket, Use,
 };
 use surety_core::projection::Projection;
 use surety_core::types::{ClientId, Digest, ModuleName, MsgId, MsgState, MsgType, Seq, Time};
 
 use crate::queue::{Queue, Work, due};
-use crate::{Close, Stores};
+use crate::{Stores, Upkeep};
 
 /// What would be on disk.
 #[derive(Default)]
@@ -39,26 +39,13 @@ struct State {
     canaries: BTreeMap<ModuleName, Canary>,
     revocations: BTreeMap<Digest, Revocation>,
     workflows: BTreeMap<(MsgType, u32), Arc<str>>,
-}
-
-/// A Msg_ID that was issued.
-#[derive(Clone)]
-struct Issued {
-    client_id: ClientId,
-    expires_at: Time,
-    used: Option<UsedBy>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum UsedBy {
-    Message,
-    Signal,
+    revision: u64,
 }
 
 impl State {
     /// Whether a client may use a Msg_ID at a time; what used it, if it may not
     /// any more.
-    fn free(&self, id: MsgId, client: &ClientId, at: Time) -> Result<Option<UsedBy>, IdRefused> {
+    fn free(&self, id: MsgId, client: &ClientId, at: Time) -> Result<Option<Use>, IdRefused> {
         let issued = self.ids.get(&id).ok_or(IdRefused::Unknown)?;
         if issued.client_id != *client {
             return Err(IdRefused::Foreign);
@@ -69,7 +56,7 @@ impl State {
         Ok(issued.used)
     }
 
-    fn use_up(&mut self, id: MsgId, by: UsedBy) {
+    fn use_up(&mut self, id: MsgId, by: Use) {
         if let Some(issued) = self.ids.get_mut(&id) {
             issued.used = Some(by);
         }
@@ -125,7 +112,7 @@ impl Backend {
     }
 }
 
-impl Close for Backend {
+impl Upkeep for Backend {
     fn close(&self) {}
 }
 
@@ -140,9 +127,9 @@ impl Guarantee for Backend {
         if outstanding + r.msg_ids.len() as u64 > u64::from(r.outstanding_max) {
             return Err(ReserveError::Cap { outstanding });
         }
-        for id in r.msg_ids {
+        for msg_id in r.msg_ids {
             let (client_id, expires_at) = (r.client_id.clone(), r.expires_at);
-            state.ids.insert(id, Issued { client_id, expires_at, used: None });
+            state.ids.insert(msg_id, Issued { msg_id, client_id, expires_at, used: None });
         }
         Ok(())
     }
@@ -154,8 +141,8 @@ impl Guarantee for Backend {
         let mut state = self.state();
         match state.free(msg_id, client_id, loaded.receipt.accepted_at)? {
             None => {}
-            Some(UsedBy::Signal) => return Err(IdRefused::Used.into()),
-            Some(UsedBy::Message) => {
+            Some(Use::Signal) => return Err(IdRefused::Used.into()),
+            Some(Use::Message) => {
                 let receipt = match (state.open.get(&msg_id), state.archive.get(&msg_id)) {
                     (Some(open), _) => Arc::clone(&open.receipt),
                     (None, Some(packed)) => Bundle::unpack(packed).map_err(Fault::from)?.receipt,
@@ -169,7 +156,7 @@ impl Guarantee for Backend {
                 };
             }
         }
-        state.use_up(msg_id, UsedBy::Message);
+        state.use_up(msg_id, Use::Message);
         self.follow(&mut state, &loaded, next);
         state.open.insert(msg_id, loaded);
         Ok(Admitted::Now(Settled::Truth))
@@ -197,7 +184,7 @@ impl Guarantee for Backend {
             return Err(CommitError::Conflict(expect));
         }
         if let Some(id) = &step.uses {
-            state.use_up(id.msg_id, UsedBy::Signal);
+            state.use_up(id.msg_id, Use::Signal);
         }
         self.follow(&mut state, &step.loaded, step.next);
         state.open.insert(msg_id, step.loaded);
@@ -395,6 +382,7 @@ impl Catalog for Backend {
         if let Some(canary) = canary {
             state.canaries.insert(canary.name.clone(), canary);
         }
+        state.revision += 1;
         Ok(())
     }
 
@@ -416,7 +404,9 @@ impl Catalog for Backend {
     }
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), Fault> {
-        self.state().revocations.entry(revocation.digest).or_insert(revocation);
+        let mut state = self.state();
+        state.revocations.entry(revocation.digest).or_insert(revocation);
+        state.revision += 1;
         Ok(())
     }
 
@@ -434,17 +424,122 @@ impl Catalog for Backend {
         let deployed =
             state.workflows.entry((msg_type, version)).or_insert_with(|| Arc::clone(&text));
         if *deployed == text {
+            state.revision += 1;
             return Ok(());
         }
         Err(DeployError::AlreadyExists(Digest::of(deployed.as_bytes())))
     }
 
     async fn remove_workflow(&self, msg_type: &MsgType, version: u32) -> Result<(), Fault> {
-        self.state().workflows.remove(&(msg_type.clone(), version));
+        let mut state = self.state();
+        state.workflows.remove(&(msg_type.clone(), version));
+        state.revision += 1;
         Ok(())
     }
 
     async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault> {
         Ok(self.state().workflows.values().cloned().collect())
+    }
+
+    async fn revision(&self) -> Result<u64, Fault> {
+        Ok(self.state().revision)
+    }
+}
+
+/// What may be put where this is: nothing, or the same once more.
+fn placed<T: PartialEq>(
+    there: Option<&T>,
+    put: &T,
+    what: impl FnOnce() -> String,
+) -> Result<Placed, PlaceError> {
+    match there {
+        None => Ok(Placed::Now),
+        Some(there) if there == put => Ok(Placed::Before),
+        Some(_) => Err(PlaceError::Taken(what())),
+    }
+}
+
+#[async_trait]
+impl Moving for Backend {
+    async fn msg_ids(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<Issued>, Fault> {
+        let state = self.state();
+        let ids = behind(&state.ids, after, limit);
+        Ok(ids.iter().map(|id| state.ids[id].clone()).collect())
+    }
+
+    async fn place_ids(&self, ids: Vec<Issued>) -> Result<u64, PlaceError> {
+        let mut state = self.state();
+        let mut new = 0;
+        for id in ids {
+            let what = || format!("the msg_id {}", id.msg_id);
+            if placed(state.ids.get(&id.msg_id), &id, what)? == Placed::Now {
+                state.ids.insert(id.msg_id, id);
+                new += 1;
+            }
+        }
+        Ok(new)
+    }
+
+    async fn place_open(&self, id: Issued, loaded: Loaded) -> Result<Placed, PlaceError> {
+        let mut state = self.state();
+        let what = || format!("the message {}", id.msg_id);
+        if placed(state.ids.get(&id.msg_id), &id, what)? == Placed::Before {
+            let there = state.open.get(&id.msg_id).map(Loaded::encode);
+            let there = there.unwrap_or_default();
+            return placed(Some(&there), &loaded.encode(), what);
+        }
+        let next = loaded.head.next();
+        self.follow(&mut state, &loaded, next);
+        state.open.insert(id.msg_id, loaded);
+        state.ids.insert(id.msg_id, id);
+        Ok(Placed::Now)
+    }
+
+    async fn place_archived(&self, id: Issued, bundle: Vec<u8>) -> Result<Placed, PlaceError> {
+        let mut state = self.state();
+        let what = || format!("the message {}", id.msg_id);
+        if placed(state.ids.get(&id.msg_id), &id, what)? == Placed::Before {
+            let there = state.archive.get(&id.msg_id).cloned().unwrap_or_default();
+            return placed(Some(&there), &bundle, what);
+        }
+        state.archive.insert(id.msg_id, bundle);
+        state.ids.insert(id.msg_id, id);
+        Ok(Placed::Now)
+    }
+
+    async fn components(&self) -> Result<Vec<Digest>, Fault> {
+        let mut all: Vec<_> = self.state().components.keys().copied().collect();
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    async fn place_component(&self, component: Vec<u8>) -> Result<Placed, PlaceError> {
+        let mut state = self.state();
+        let before = state.components.insert(Digest::of(&component), component);
+        Ok(if before.is_some() { Placed::Before } else { Placed::Now })
+    }
+
+    async fn deployments(&self) -> Result<Vec<Deployed>, Fault> {
+        Ok(self.state().deployments.clone())
+    }
+
+    async fn place_history(&self, history: Vec<Deployed>) -> Result<Placed, PlaceError> {
+        let Some(name) = history.first().map(|first| first.deployment.name.clone()) else {
+            return Ok(Placed::Before);
+        };
+        let mut state = self.state();
+        let there: Vec<_> = of_name(&state.deployments, &name).cloned().collect();
+        if there == history {
+            return Ok(Placed::Before);
+        }
+        let taken = |d: &Deployed| state.deployments.iter().any(|there| there.number == d.number);
+        if !there.is_empty() || history.iter().any(taken) {
+            return Err(PlaceError::Taken(format!("the deployments of the module {name}")));
+        }
+        state.last_number = history.iter().map(|d| d.number).fold(state.last_number, u64::max);
+        state.deployments.extend(history);
+        state.deployments.sort_by_key(|d| d.number);
+        state.revision += 1;
+        Ok(Placed::Now)
     }
 }

@@ -194,12 +194,34 @@ fn send(request: &Request) -> Result<Response, Error> {
     crate::testing::answer(request)
 }
 
+/// Where it went, without a query, which may be private.
+fn place(url: &str) -> &str {
+    url.split('?').next().unwrap_or(url)
+}
+
+/// A request that came to nothing in one of the ways that a host's records name.
+pub(crate) fn unsent(url: &str, kind: &str) -> Error {
+    let place = place(url);
+    match kind {
+        "denied" => {
+            Error::Refused(format!("the host's policy does not grant the request to {place}"))
+        }
+        "address" => Error::Refused(format!("{place} is at an address that nothing may reach")),
+        "form" => Error::Refused(format!("the request to {place} is not one that can be sent")),
+        "too_large" => Error::Refused(format!("the response of {place} is larger than the limit")),
+        "timeout" => Error::Unanswered(format!("{place} did not answer in time")),
+        "tls" => Error::Unanswered(format!("{place} did not prove who it is")),
+        "dns" => Error::Unanswered(format!("{place} has no address")),
+        _ => Error::Unanswered(format!("{place} did not answer")),
+    }
+}
+
 #[cfg(target_family = "wasm")]
 use wasm::send;
 
 #[cfg(target_family = "wasm")]
 mod wasm {
-    use super::{Error, Request, Response};
+    use super::{Error, Request, Response, place, unsent};
     use crate::http_bindings::wasi::http::outgoing_handler::handle;
     use crate::http_bindings::wasi::http::types::{
         ErrorCode, Fields, IncomingBody, Method, OutgoingBody, OutgoingRequest, Scheme,
@@ -289,44 +311,29 @@ mod wasm {
         }
     }
 
-    /// Where it went, without a query, which may be private.
-    fn place(url: &str) -> &str {
-        url.split('?').next().unwrap_or(url)
-    }
-
     fn lost(url: &str) -> Error {
         Error::Unanswered(format!("the request to {} was lost", place(url)))
     }
 
     fn error(url: &str, code: &ErrorCode) -> Error {
         use ErrorCode as Code;
-        let place = place(url);
-        match code {
-            Code::HttpRequestDenied => {
-                Error::Refused(format!("the host's policy does not grant the request to {place}"))
-            }
-            Code::DestinationIpProhibited => {
-                Error::Refused(format!("{place} is at an address that nothing may reach"))
-            }
-            Code::HttpRequestMethodInvalid
-            | Code::HttpRequestUriInvalid
-            | Code::HttpRequestUriTooLong
-            | Code::HttpRequestHeaderSize(_)
-            | Code::HttpRequestTrailerSectionSize(_) => {
-                Error::Refused(format!("the request to {place} is not one that can be sent"))
-            }
-            Code::HttpResponseBodySize(_) => {
-                Error::Refused(format!("the response of {place} is larger than the limit"))
-            }
-            Code::HttpResponseTimeout => {
-                Error::Unanswered(format!("{place} did not answer in time"))
-            }
-            Code::TlsCertificateError => {
-                Error::Unanswered(format!("{place} did not prove who it is"))
-            }
-            Code::DnsError(_) => Error::Unanswered(format!("{place} has no address")),
-            _ => Error::Unanswered(format!("{place} did not answer")),
-        }
+        unsent(
+            url,
+            match code {
+                Code::HttpRequestDenied => "denied",
+                Code::DestinationIpProhibited => "address",
+                Code::HttpRequestMethodInvalid
+                | Code::HttpRequestUriInvalid
+                | Code::HttpRequestUriTooLong
+                | Code::HttpRequestHeaderSize(_)
+                | Code::HttpRequestTrailerSectionSize(_) => "form",
+                Code::HttpResponseBodySize(_) => "too_large",
+                Code::HttpResponseTimeout => "timeout",
+                Code::TlsCertificateError => "tls",
+                Code::DnsError(_) => "dns",
+                _ => "connect",
+            },
+        )
     }
 }
 

@@ -62,6 +62,7 @@ mod outcome;
 mod place;
 #[cfg(feature = "validator")]
 mod validator;
+mod world;
 
 #[cfg(feature = "http")]
 pub mod http;

@@ -8,6 +8,8 @@ use crate::{Call, Failure};
 use crate::{Finding, Submission, validator_bindings};
 
 pub use crate::fixture::fixtures;
+#[cfg(feature = "validator")]
+pub use crate::fixture::validator_fixtures;
 
 /// When the message of a test is accepted or run: 2026-01-01T00:00:00Z.
 pub(crate) const NOW_MS: u64 = 1_767_225_600_000;

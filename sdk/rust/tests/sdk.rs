@@ -108,3 +108,84 @@ fn fixtures_hold_natively_or_say_what_differs() {
     assert!(!said.contains("b.json") && !said.contains("d.json"), "{said}");
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn a_fixtures_http_is_its_world() {
+    use surety_sdk::http::Request;
+
+    fn run(call: Call<Payload>) -> Result<Advance, Failure> {
+        let request = Request::post("https://api.example.com/orders").header("X-Key", "k");
+        let response = request.json(&[&call.message.payload.amount])?.send()?.ok()?;
+        let id: String = response.json()?;
+        Ok(Advance::to("ordered").note(id))
+    }
+
+    let folder = std::env::temp_dir().join(format!("surety-sdk-http-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, http: &str, expect: &str| {
+        let text =
+            format!(r#"{{"payload": {{"amount": "1"}}, "http": [{http}], "expect": {expect}}}"#);
+        std::fs::write(folder.join(name), text).unwrap();
+    };
+    let exchange = |body: &str, came: &str| {
+        format!(
+            r#"{{"request": {{"method": "POST", "url": "https://api.example.com/orders",
+                "headers": {{"x-key": "k"}}, "body": {body}}}, {came}}}"#
+        )
+    };
+    let response = r#""response": {"status": 200, "body": "\"o-1\""}"#;
+    let ordered = r#"{"state": "ordered", "note": "o-1"}"#;
+    write("a.json", &exchange(r#"["1"]"#, response), ordered);
+    write(
+        "b.json",
+        &exchange(r#"["1"]"#, r#""error": "dns""#),
+        r#"{"failure": "transient",
+        "reason": "https://api.example.com/orders has no address"}"#,
+    );
+    write("c.json", &exchange(r#"["1"]"#, r#""error": "denied""#), r#"{"failure": "permanent"}"#);
+    testing::fixtures(&folder, run);
+
+    let good = exchange(r#"["1"]"#, response);
+    write("a.json", &exchange(r#"["2"]"#, response), ordered);
+    write("b.json", "", r#"{"failure": "permanent"}"#);
+    write("c.json", &format!("{good}, {good}"), ordered);
+    let said = std::panic::catch_unwind(|| testing::fixtures(&folder, run)).unwrap_err();
+    let said = said.downcast_ref::<String>().unwrap();
+    for part in [r#""body":["2"]"#, r#"orders ["1"]"#, "b.json", "c.json: was not asked for"] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_validators_fixtures_hold_natively_or_say_what_differs() {
+    use surety_sdk::{Finding, Submission};
+
+    fn validate(submission: Submission<Payload>) -> Vec<Finding> {
+        let is_good = submission.message.payload.amount == "1";
+        if is_good { vec![] } else { vec![Finding::at("/payload/amount", "is not 1")] }
+    }
+
+    let folder = std::env::temp_dir().join(format!("surety-sdk-validator-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, amount: &str, findings: &str| {
+        let text = format!(
+            r#"{{"payload": {{"amount": {amount}}}, "expect": {{"findings": {findings}}}}}"#
+        );
+        std::fs::write(folder.join(name), text).unwrap();
+    };
+    write("a.json", "\"1\"", "[]");
+    let found = r#"[{"pointer": "/payload/amount", "detail": "is not 1"}]"#;
+    write("b.json", "\"2\"", found);
+    testing::validator_fixtures(&folder, validate);
+
+    write("a.json", "\"1\"", found);
+    write("b.json", "2", "[]");
+    let said = std::panic::catch_unwind(|| testing::validator_fixtures(&folder, validate));
+    let said = said.unwrap_err();
+    let said = said.downcast_ref::<String>().unwrap();
+    for part in ["a.json", "is not 1", "b.json", "payload.amount"] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -34,14 +34,40 @@ impl Place {
     }
 }
 
+/// Whether strangers wrote a placeholder for a secret, so that one in a request may
+/// be theirs.
+#[derive(Debug, Clone, Copy)]
+pub struct Taint(bool);
+
+impl Taint {
+    /// That of a call of `module` for the message as it is.
+    #[must_use]
+    pub fn of(loaded: &Loaded, module: &Module) -> Self {
+        let Loaded { message, head, .. } = loaded;
+        let written = || secret::is_in(&message.value) || secret::is_in(head.ext.value());
+        Self(!module.grant.secrets.is_empty() && written())
+    }
+
+    /// Whether the request may be sent with its placeholders.
+    ///
+    /// # Errors
+    /// When it has one, and strangers wrote one.
+    pub fn check(self, request: &Request) -> Result<(), Unsent> {
+        if self.0 && request.has_placeholder() {
+            let detail = "the message itself holds a placeholder for a secret, so none is put in";
+            return Err(Unsent::new(UnsentKind::Denied, detail));
+        }
+        Ok(())
+    }
+}
+
 /// The outside of one call.
 pub struct Exchanges {
     guarantee: Arc<dyn Guarantee>,
     egress: Arc<dyn Egress>,
     place: Place,
     module: Arc<Module>,
-    /// Strangers wrote a placeholder, and it may be in a request.
-    tainted: bool,
+    taint: Taint,
     recorded: Vec<Effect>,
     made: Mutex<Vec<Effect>>,
 }
@@ -57,11 +83,10 @@ impl Exchanges {
     ) -> Arc<Self> {
         let Loaded { message, head, journal, .. } = loaded;
         let place = Place { msg_id: message.msg_id, seq: head.seq, step: head.step };
-        let tainted = !module.grant.secrets.is_empty()
-            && (secret::is_in(&message.value) || secret::is_in(head.ext.value()));
+        let taint = Taint::of(loaded, &module);
         let recorded = journal.iter().map(|entry| entry.effect.clone()).collect();
         let made = Mutex::default();
-        Arc::new(Self { guarantee, egress, place, module, tainted, recorded, made })
+        Arc::new(Self { guarantee, egress, place, module, taint, recorded, made })
     }
 
     /// What the attempt did: in this run of the call, or in an earlier one that came
@@ -89,10 +114,7 @@ impl Exchanges {
     }
 
     async fn send(&self, n: usize, request: &Request, budget: Budget) -> Outcome {
-        if self.tainted && request.has_placeholder() {
-            let detail = "the message itself holds a placeholder for a secret, so none is put in";
-            return Err(Unsent::new(UnsentKind::Denied, detail));
-        }
+        self.taint.check(request)?;
         let order = Order {
             module: self.module.manifest.name.clone(),
             grant: Arc::clone(&self.module.grant),

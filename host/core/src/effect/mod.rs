@@ -21,7 +21,7 @@ use crate::ports::Fault;
 use crate::record::{Failure, ModuleRef};
 use crate::text::line;
 
-pub use exchanges::{Exchanges, Place};
+pub use exchanges::{Exchanges, Place, Taint};
 pub use request::{BadRequest, HEAD_BYTES_MAX, HEADERS_MAX, HeaderRule, Request, header_rule};
 pub use secret::{PLACEHOLDER_START, Placeholders, placeholders};
 
@@ -61,7 +61,8 @@ macro_rules! kinds {
         pub enum UnsentKind { $($(#[$doc])* $variant,)* }
 
         impl UnsentKind {
-            const ALL: &[Self] = &[$(Self::$variant,)*];
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// Its name in records.
             #[must_use]
@@ -96,7 +97,9 @@ kinds! {
 }
 
 impl UnsentKind {
-    fn parse(name: &str) -> Option<Self> {
+    /// The kind of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
     }
 }
@@ -120,6 +123,14 @@ impl Unsent {
     #[must_use]
     pub fn new(kind: UnsentKind, detail: impl AsRef<str>) -> Self {
         Self { kind, detail: line(detail.as_ref(), DETAIL_BYTES_MAX) }
+    }
+
+    /// A response is larger than the bytes that are left for it.
+    #[must_use]
+    pub fn too_large(max: usize) -> Self {
+        let detail =
+            format!("the response is larger than the {max} bytes that `http_bytes_max` leaves");
+        Self::new(UnsentKind::TooLarge, detail)
     }
 }
 

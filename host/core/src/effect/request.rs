@@ -162,12 +162,19 @@ impl Request {
         }
     }
 
+    /// Its URL, whole. The query may be private.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority(), self.target)
+    }
+
     /// Its URL without the query, which may be private.
     #[must_use]
     pub fn place(&self) -> String {
-        let scheme = if self.tls { "https" } else { "http" };
-        let path = self.target.split('?').next().unwrap_or_default();
-        format!("{scheme}://{}{path}", self.authority())
+        let mut url = self.url();
+        url.truncate(url.find('?').unwrap_or(url.len()));
+        url
     }
 }
 

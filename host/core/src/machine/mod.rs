@@ -90,6 +90,17 @@ pub struct Head {
     pub given: Vec<Given>,
 }
 
+impl Head {
+    /// What follows for a message that stands here, and that nobody has in hand.
+    #[must_use]
+    pub fn next(&self) -> Next {
+        match self.phase {
+            Phase::Running | Phase::Waiting | Phase::Final => Next::Feed(self.due),
+            Phase::Parked => Next::Rest,
+        }
+    }
+}
+
 /// A signal that counts towards its quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {

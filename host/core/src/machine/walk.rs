@@ -203,11 +203,7 @@ impl<'w> Walk<'w> {
     /// The step, by whoever holds the message's ticket: it is replaced by the
     /// next one, or done with.
     pub(super) fn finish(self) -> Step {
-        let head = &self.loaded.head;
-        let next = match head.phase {
-            Phase::Running | Phase::Waiting | Phase::Final => Next::Feed(head.due),
-            Phase::Parked => Next::Rest,
-        };
+        let next = self.loaded.head.next();
         let Self { loaded, expect, journaled, .. } = self;
         Step { loaded, expect, next, uses: None, journaled }
     }

@@ -1,6 +1,7 @@
 //! Modules and workflows on SQLite.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -16,7 +17,7 @@ use super::{Embedded, integer, number};
 impl Catalog for Embedded {
     async fn change_modules(&self, change: Change) -> Result<(), DeployError> {
         let job = move |db: &Connection| deployments::change(db, &change);
-        self.committer.write(job, |_| {}).await?
+        self.committer.write(job, self.catalog_changed()).await?
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Fault> {
@@ -47,7 +48,7 @@ impl Catalog for Embedded {
             let sql = "INSERT OR IGNORE INTO revocation VALUES (?, ?, ?, ?)";
             db.execute(sql, params![digest.0, reason, at, revoked_by]).map(|_| ())
         };
-        self.committer.write(job, |&()| {}).await
+        self.committer.write(job, self.catalog_changed()).await
     }
 
     async fn revocations(&self) -> Result<Vec<Revocation>, Fault> {
@@ -85,7 +86,7 @@ impl Catalog for Embedded {
                 }
             }
         };
-        self.committer.write(job, |_| {}).await?
+        self.committer.write(job, self.catalog_changed()).await?
     }
 
     async fn remove_workflow(&self, msg_type: &MsgType, version: u32) -> Result<(), Fault> {
@@ -94,12 +95,26 @@ impl Catalog for Embedded {
             let sql = "DELETE FROM workflow WHERE msg_type = ? AND version = ?";
             db.execute(sql, params![name.as_str(), version]).map(|_| ())
         };
-        self.committer.write(job, |&()| {}).await
+        self.committer.write(job, self.catalog_changed()).await
     }
 
     async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault> {
         let sql = "SELECT text FROM workflow ORDER BY msg_type, version";
         let text = |row: &Row<'_>| Ok(Arc::from(row.get_ref(0)?.as_str()?));
         self.readers.read(move |db| db.prepare(sql)?.query_map([], text)?.collect()).await
+    }
+
+    async fn revision(&self) -> Result<u64, Fault> {
+        Ok(self.catalog_changes.load(Ordering::Acquire))
+    }
+}
+
+impl Embedded {
+    /// What follows a COMMIT that may have changed the catalog.
+    pub(super) fn catalog_changed<T>(&self) -> impl FnOnce(&T) + Send + use<T> {
+        let changes = Arc::clone(&self.catalog_changes);
+        move |_| {
+            changes.fetch_add(1, Ordering::Release);
+        }
     }
 }

@@ -66,6 +66,42 @@ pub(super) fn history(db: &Connection, name: &ModuleName) -> rusqlite::Result<Ve
     db.prepare(&sql)?.query_map([name.as_str()], read)?.collect()
 }
 
+/// All deployments of all names, by their numbers.
+pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Deployed>> {
+    let sql = format!("SELECT {COLUMNS} FROM deployment ORDER BY number");
+    db.prepare(&sql)?.query_map([], read)?.collect()
+}
+
+/// Whether one of the numbers is another deployment's.
+pub(super) fn is_taken(db: &Connection, history: &[Deployed]) -> rusqlite::Result<bool> {
+    for deployed in history {
+        let sql = "SELECT 1 FROM deployment WHERE number = ?";
+        if db.prepare_cached(sql)?.exists([integer(deployed.number)])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Writes a deployment as it was elsewhere. SQLite gives out no number below it again.
+pub(super) fn place(db: &Connection, deployed: &Deployed) -> rusqlite::Result<()> {
+    let Deployed { number, deployment, endorsements, ended_at } = deployed;
+    let Deployment { name, version, digest, settings, deployed_at } = deployment;
+    let ended_at = ended_at.map(|at| integer(at.as_millis()));
+    let values = params![
+        integer(*number),
+        name.as_str(),
+        version.to_string(),
+        digest.0,
+        &**settings,
+        integer(deployed_at.as_millis()),
+        text(endorsements)?,
+        ended_at,
+    ];
+    let sql = format!("INSERT INTO deployment ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+    db.execute(&sql, values).map(|_| ())
+}
+
 /// The deployments in effect, of all names.
 pub(super) fn in_effect(db: &Connection) -> rusqlite::Result<Vec<Deployed>> {
     let sql = format!("SELECT {COLUMNS} FROM deployment WHERE ended_at IS NULL");

@@ -30,9 +30,9 @@ const EXPIRED_KEPT_MS: u64 = 7 * 24 * 3_600_000;
 const EXPIRED_CLEARED: u32 = 1_000;
 
 /// What `ids.used` says.
-const FREE: i64 = 0;
-const BY_MESSAGE: i64 = 1;
-const BY_SIGNAL: i64 = 2;
+pub(super) const FREE: i64 = 0;
+pub(super) const BY_MESSAGE: i64 = 1;
+pub(super) const BY_SIGNAL: i64 = 2;
 
 /// What became of an admission.
 enum Admit {
@@ -232,7 +232,11 @@ impl Guarantee for Embedded {
     }
 }
 
-fn execute(db: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<usize> {
+pub(super) fn execute(
+    db: &Connection,
+    sql: &str,
+    values: impl rusqlite::Params,
+) -> rusqlite::Result<usize> {
     db.prepare_cached(sql)?.execute(values)
 }
 
@@ -241,7 +245,7 @@ fn mid(db: &Connection, msg_id: MsgId) -> rusqlite::Result<Option<i64>> {
     statement.query_row([msg_id.as_bytes()], |row| row.get(0)).optional()
 }
 
-fn append(db: &Connection, mid: i64, records: &[Sealed]) -> rusqlite::Result<()> {
+pub(super) fn append(db: &Connection, mid: i64, records: &[Sealed]) -> rusqlite::Result<()> {
     for record in records {
         let values = params![mid, integer(record.seq), &*record.bytes];
         execute(db, "INSERT INTO record VALUES (?, ?, ?)", values)?;
@@ -250,7 +254,7 @@ fn append(db: &Connection, mid: i64, records: &[Sealed]) -> rusqlite::Result<()>
 }
 
 /// Writes the ticket that follows, or takes the old one away.
-fn follow(
+pub(super) fn follow(
     db: &Connection,
     queue: &Queue,
     mid: i64,
@@ -353,7 +357,7 @@ fn check(db: &Connection, loaded: &Loaded) -> rusqlite::Result<Result<i64, Admit
 }
 
 /// A message as the rows have it.
-enum Parts {
+pub(super) enum Parts {
     Open {
         message: Vec<u8>,
         receipt: Vec<u8>,
@@ -364,7 +368,7 @@ enum Parts {
     Archived,
 }
 
-fn read_parts(db: &Connection, msg_id: MsgId) -> rusqlite::Result<Option<Parts>> {
+pub(super) fn read_parts(db: &Connection, msg_id: MsgId) -> rusqlite::Result<Option<Parts>> {
     let Some(mid) = mid(db, msg_id)? else {
         return Ok(None);
     };

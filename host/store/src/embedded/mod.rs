@@ -14,8 +14,10 @@ mod catalog;
 mod clients;
 mod committer;
 mod deployments;
+mod doctor;
 mod feeder;
 mod guarantee;
+mod moving;
 mod readers;
 mod reference;
 mod schema;
@@ -24,6 +26,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rusqlite::{Connection, ErrorCode, ffi};
@@ -33,7 +36,9 @@ use surety_core::types::{ClientId, MsgId};
 use self::committer::Committer;
 use self::readers::Readers;
 use crate::queue::Queue;
-use crate::{Close, OpenError};
+use crate::{OpenError, Upkeep};
+
+pub use doctor::examine;
 
 /// Where the data lies, and how much of it there may be.
 #[derive(Debug, Clone)]
@@ -59,6 +64,8 @@ pub(crate) struct Embedded {
     queue: Arc<Queue>,
     /// Read for each submission, so kept at hand.
     clients: Arc<RwLock<HashMap<ClientId, Arc<Client>>>>,
+    /// Since the start. No other process changes the catalog.
+    catalog_changes: Arc<AtomicU64>,
     /// Held as long as the file is open.
     lock: Mutex<Option<File>>,
 }
@@ -89,12 +96,13 @@ impl Embedded {
             readers: Readers::new(file),
             queue,
             clients: Arc::new(RwLock::new(clients)),
+            catalog_changes: Arc::default(),
             lock: Mutex::new(Some(lock)),
         }))
     }
 }
 
-impl Close for Embedded {
+impl Upkeep for Embedded {
     fn close(&self) {
         // The readers first: the last connection to close folds the log into the
         // file and removes it.

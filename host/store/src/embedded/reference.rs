@@ -145,7 +145,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Projection> {
 }
 
 /// A name as stored.
-fn text<T: std::str::FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+pub(super) fn text<T: std::str::FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {

@@ -14,7 +14,7 @@ Exit codes:
   1  failed
   2  wrong usage
   3  refused, by the host or by a check here; all findings are printed
-  4  the host cannot be reached
+  4  the host, or a registry, cannot be reached
   5  a difference was found, or a bundle proves nothing
   6  the message is parked";
 
@@ -27,7 +27,7 @@ pub(super) enum Failed {
     Refused(Box<ProblemView>),
     /// A check here found this many things, and has printed them.
     Found(usize),
-    /// The host does not answer.
+    /// The host, or a registry, does not answer.
     Unreachable(String),
     /// A difference was found, or something is not proven.
     Unproven(String),

@@ -1,10 +1,11 @@
 //! The command line. One file a subcommand; a new one is a line in `Command`
 //! and one in its match.
 //!
-//! `serve`, `reconcile`, `keys`, `token`, `verify`, `message sign` (as typed data
+//! `serve`, `reconcile`, `export`, `import`, `doctor`, `aws`, `keys`, `token`, `verify`, `message sign` (as typed data
 //! with a definition at hand), `action new|build|check|test`, `action audit` and
 //! `workflow graph` of a file and, with modules given, `workflow check|touches` work
-//! here; all others ask a host over HTTP.
+//! here; all others ask a host over HTTP. `action publish` asks an OCI registry, and
+//! so does what is given `oci://…` for a module.
 
 mod exit;
 mod input;
@@ -13,10 +14,13 @@ mod remote;
 
 mod action;
 mod archive;
+mod aws;
 mod client;
 mod compile;
+mod doctor;
 mod keys;
 mod message;
+mod moving;
 mod reconcile;
 mod redrive;
 mod serve;
@@ -70,11 +74,20 @@ enum Command {
     Redrive(redrive::Redrive),
     /// Compare what is shown with what is kept, and mend it; needs a stopped host
     Reconcile(reconcile::Reconcile),
+    /// Write everything that is kept into a folder; needs stopped hosts
+    Export(moving::Export),
+    /// Put an export into an empty store; needs stopped hosts
+    Import(moving::Import),
     /// Take out the proof of a finished message
     #[command(subcommand)]
     Archive(archive::Archive),
     /// Verify a bundle, without a host
     Verify(verify::Verify),
+    /// Examine where messages are kept, and say what to do
+    Doctor(doctor::Doctor),
+    /// Make what hosts need on AWS, and say who may do what
+    #[command(subcommand)]
+    Aws(aws::Aws),
     #[command(name = crate::compile::SUBCOMMAND, hide = true)]
     Compile(compile::Compile),
 }
@@ -162,8 +175,12 @@ pub fn run() -> ExitCode {
         Command::Workflow(workflow) => workflow.run(&common),
         Command::Redrive(redrive) => redrive.run(&common),
         Command::Reconcile(reconcile) => reconcile.run(&common),
+        Command::Export(export) => export.run(&common),
+        Command::Import(import) => import.run(&common),
         Command::Archive(archive) => archive.run(&common),
         Command::Verify(verify) => verify.run(&common),
+        Command::Doctor(doctor) => doctor.run(&common),
+        Command::Aws(aws) => aws.run(&common),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

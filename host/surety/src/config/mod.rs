@@ -122,6 +122,9 @@ impl Config {
         }
         self.sandbox.check().context("`[sandbox]`")?;
         self.compile.check().context("`[compile]`")?;
+        if self.store.backend == Backend::Aws {
+            self.store.aws.check().map_err(anyhow::Error::msg).context("`[store.aws]`")?;
+        }
         for (i, token) in self.tokens.iter().enumerate() {
             let twice =
                 self.tokens[..i].iter().any(|t| t.name == token.name || t.hash == token.hash);
@@ -212,6 +215,8 @@ mod tests {
             ("[http]\nconnections_max = \"many\"", "connections_max"),
             ("[http]\nconnections_max = 0", "`http.connections_max` is 0"),
             ("[sandbox]\nfuel_max = 0", "fuel_max"),
+            ("[store]\nbackend = \"aws\"", "`objects` is"),
+            ("[store.aws]\nprefixes = 1", "prefixes"),
             ("[compile]\nmemory_bytes_max = 1000", "memory_bytes_max"),
             ("[intake]\nmsg_ids_count_max = -1", "msg_ids_count_max"),
             ("[[tokens]]\nname = \"a\"\nrole = \"root\"", "line 3"),

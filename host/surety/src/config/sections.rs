@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use surety_store::AwsConfig;
 
 /// Which backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +13,8 @@ pub enum Backend {
     Embedded,
     /// This process's memory, gone when it ends.
     Memory,
+    /// SQS, DynamoDB and an object store, for any number of processes.
+    Aws,
 }
 
 /// `[store]`
@@ -20,11 +23,13 @@ pub enum Backend {
 pub struct Store {
     /// Which backend.
     pub backend: Backend,
+    /// Where the backend `aws` finds its parts.
+    pub aws: AwsConfig,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { backend: Backend::Embedded }
+        Self { backend: Backend::Embedded, aws: AwsConfig::default() }
     }
 }
 

@@ -8,16 +8,15 @@
 //! ```
 
 mod canary;
+mod follow;
 mod missing;
 mod modules;
 mod push;
 mod removal;
 mod revoke;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use surety_core::policy::Policy;
 use surety_core::ports::{Catalog, Clock, DeployError, Fault, Guarantee};
 use surety_core::refusal::{Code, Refusal};
@@ -102,38 +101,6 @@ impl Deployer {
     #[must_use]
     pub fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.turn).try_acquire_owned().ok()
-    }
-
-    /// At a start: makes everything run that the catalog has. What has to be compiled
-    /// again is compiled afterwards, while the host serves.
-    ///
-    /// # Errors
-    /// Which module or workflow cannot run here any more. The messages that are
-    /// pinned to it would park one by one, so a person should see it first.
-    pub async fn load(self: &Arc<Self>) -> anyhow::Result<()> {
-        self.load_revocations().await?;
-        // Before the modules, so that none of them is a stable one for a moment.
-        for canary in self.catalog.canaries().await? {
-            self.routes.canaries().put(canary);
-        }
-        let mut missing = BTreeSet::new();
-        for deployed in self.catalog.modules().await? {
-            let digest = deployed.deployment.digest;
-            if !self.load_module(deployed).await? {
-                missing.insert(digest);
-            }
-        }
-        for text in self.catalog.workflows().await? {
-            let digest = Digest::of(text.as_bytes());
-            let workflow = Workflow::parse(&text).with_context(|| {
-                format!("the deployed workflow {} is refused", workflow_name(&text, digest))
-            })?;
-            self.workflows.add(workflow.into());
-        }
-        if !missing.is_empty() {
-            tokio::spawn(Arc::clone(self).compile_missing(missing));
-        }
-        Ok(())
     }
 
     /// Deploys a workflow's text. Whether the caller is still there or not, it

@@ -9,6 +9,7 @@
 
 mod http;
 mod stop;
+mod upkeep;
 mod workers;
 
 use std::ffi::OsString;
@@ -133,10 +134,18 @@ pub async fn open_stores(
         Backend::Embedded => {
             surety_store::Config::Embedded(EmbeddedConfig::new(folder.path().to_owned()))
         }
+        Backend::Aws => surety_store::Config::Aws(config.store.aws.clone()),
     };
     let clock = Arc::clone(clock);
     let opened = tokio::task::spawn_blocking(move || surety_store::open(&backend, clock));
-    Ok(opened.await??)
+    let stores = opened.await??;
+    match stores.check().await {
+        Ok(()) => Ok(stores),
+        Err(fault) => {
+            stores.close().await;
+            Err(fault.into())
+        }
+    }
 }
 
 /// Everything that runs, put together.
@@ -251,6 +260,11 @@ impl Host {
         let mut workers = Workers::start(&self.config, self.controller, stop.clone())?;
         let deployer = Arc::clone(&self.app.deployer);
         let keeping = tokio::spawn(Arc::clone(&deployer).keep_canaries(stop.clone()));
+        let clock = Arc::clone(&self.app.intake.clock);
+        let upkeep = tokio::spawn(upkeep::keep_up(stores.clone(), clock, stop.clone()));
+        // Nobody else changes what is in a file of one process.
+        let shared = stores.upkeep_times().is_some();
+        let following = shared.then(|| tokio::spawn(Arc::clone(&deployer).follow(stop.clone())));
         let server = Server::new(listener, api::router(self.app), &self.config.http);
         let serving = tokio::spawn(server.serve(stop));
         let outcome = tokio::select! {
@@ -274,6 +288,12 @@ impl Host {
         workers.abandon();
         // What was counted while the last messages were in hand.
         drop(keeping.await);
+        // A sweep that is under way may take long; another host, or the next start,
+        // does what is left.
+        upkeep.abort();
+        if let Some(following) = following {
+            following.abort();
+        }
         deployer.keep_due().await;
         stores.close().await;
         outcome.map_err(|fault: Fault| anyhow::Error::from(fault)).and(drained)

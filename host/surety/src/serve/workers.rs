@@ -34,7 +34,8 @@ impl Workers {
         let runtime = Builder::new_multi_thread()
             .worker_threads(config.controller_threads())
             .thread_name("worker")
-            .enable_time()
+            // A backend of many machines sends its requests from here, too.
+            .enable_all()
             .build()?;
         let mut tasks = JoinSet::new();
         for _ in 0..config.controller.concurrency {

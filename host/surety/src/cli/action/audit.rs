@@ -1,9 +1,9 @@
 //! `surety action audit`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use semver::Version;
 use surety_audit::{Audit as Audited, Deployed, Reach, diff, reach, show_audit, show_diff};
@@ -11,23 +11,20 @@ use surety_core::policy::Policy;
 use surety_core::ports::Client;
 use surety_core::types::ModuleName;
 use surety_core::workflow::Workflow;
+use surety_oci::SCHEME;
 use surety_sandbox::{Limits, inspect};
 
 use super::check::check_schemas;
-use super::push::located;
-use super::sign::{beside, kept};
+use super::source::{Registry, Source};
 use crate::api::clients::{ClientBody, ClientView, ClientsView};
 use crate::api::modules::{ModuleView, ModulesView};
 use crate::api::workflows::WorkflowsView;
 use crate::audit::audit;
+use crate::cli::Common;
 use crate::cli::exit::Failed;
 use crate::cli::remote::Remote;
 use crate::cli::workflow::inlined;
-use crate::cli::{Common, input};
 use crate::policy;
-
-/// The largest file that is looked at: no host can be told to take a larger one.
-const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Says what a module is made of, what it may do and by which grant of the policy,
 /// and what a reviewer should look at. Nothing of it is compiled or run.
@@ -35,12 +32,12 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 /// With --diff the exit code is 5 if the module may do more than the old one.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Audit {
-    /// A component, the folder of a project that was built, or the name of a deployed
-    /// module: its highest version, or NAME@VERSION
-    #[arg(value_name = "FILE|NAME[@VERSION]")]
+    /// A component, the folder of a project that was built, what a registry has of it,
+    /// or the name of a deployed module: its highest version, or NAME@VERSION
+    #[arg(value_name = "FILE|oci://…|NAME[@VERSION]")]
     module: String,
     /// Say only what it may do more and less than this one
-    #[arg(long, value_name = "FILE|NAME[@VERSION]", conflicts_with = "reach")]
+    #[arg(long, value_name = "FILE|oci://…|NAME[@VERSION]", conflicts_with = "reach")]
     diff: Option<String>,
     /// Say as well which messages make it run, in which states, and who signs them
     #[arg(long)]
@@ -56,14 +53,16 @@ pub(in crate::cli) struct Audit {
     /// Of a file: the host's configuration, for its limits
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    registry: Registry,
 }
 
 impl Audit {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
         let here = Here::of(&self, common)?;
-        let mut new = here.audit(common, &self.module)?;
+        let mut new = here.audit(common, &self.module, &self.registry)?;
         if let Some(old) = &self.diff {
-            let diff = diff(&here.audit(common, old)?, &new);
+            let diff = diff(&here.audit(common, old, &self.registry)?, &new);
             common.output().value(&diff, show_diff)?;
             return match diff.more.len() {
                 0 => Ok(()),
@@ -119,25 +118,21 @@ impl Here {
         Ok(Self { limits: config.sandbox, policy: policy::read(file)? })
     }
 
-    /// A file that is there, or else what a host has of that name.
-    fn audit(&self, common: &Common, module: &str) -> Result<Audited, Failed> {
-        let path = Path::new(module);
-        if module != "-" && !path.exists() {
+    /// What a registry has, a file that is there, or else what a host has of that name.
+    fn audit(&self, common: &Common, module: &str, registry: &Registry) -> Result<Audited, Failed> {
+        let source = match module.starts_with(SCHEME) {
+            true => Source::Registry(module.parse()?),
+            false => Source::Path(module.into()),
+        };
+        if matches!(&source, Source::Path(path) if module != "-" && !path.exists()) {
             return fetched(&common.remote()?, module);
         }
-        let (file, _) = located(path, None)?;
-        let component = read(&file)?;
-        let taken = inspect(&component, &self.limits);
+        let opened = source.open(registry, self.limits.component_bytes_max)?;
+        let taken = inspect(&opened.component, &self.limits);
         let taken = taken.and_then(|inspected| check_schemas(&inspected.manifest));
-        let endorsements = kept(&beside(&file))?;
-        Ok(audit(&component, &self.limits, &self.policy, taken.err(), &endorsements))
+        let endorsements = opened.endorsements(None)?;
+        Ok(audit(&opened.component, &self.limits, &self.policy, taken.err(), &endorsements))
     }
-}
-
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let bytes = std::fs::metadata(file).map_or(0, |about| about.len());
-    ensure!(bytes <= FILE_BYTES_MAX, "{} is larger than {FILE_BYTES_MAX} bytes", file.display());
-    input::bytes(file)
 }
 
 /// The audit of a deployed module, by its host.

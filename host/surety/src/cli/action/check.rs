@@ -14,7 +14,7 @@ use surety_core::{json, module};
 use surety_kit::component::interfaces;
 use surety_sandbox::{Inspected, Limits, inspect};
 
-use super::push::located;
+use super::source::{Registry, Source};
 use crate::cli::exit::Failed;
 use crate::cli::output::fields;
 use crate::cli::{Common, input};
@@ -23,9 +23,9 @@ use crate::cli::{Common, input};
 /// the workflows of a host.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Check {
-    /// The component, or the folder of a project that was built
-    #[arg(default_value = ".")]
-    file: PathBuf,
+    /// The component, the folder of a project that was built, or oci://… of a registry
+    #[arg(default_value = ".", value_parser = Source::parser())]
+    file: Source,
     /// A file with the deployment's settings as JSON, to be checked too [default:
     /// the project's settings.json]
     #[arg(long, value_name = "FILE")]
@@ -33,14 +33,17 @@ pub(in crate::cli) struct Check {
     /// The host's configuration, for its limits
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    registry: Registry,
 }
 
 impl Check {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
         let limits = common.config(self.config.as_ref())?.sandbox;
-        let (file, given) = located(&self.file, self.settings)?;
+        let opened = self.file.open(&self.registry, limits.component_bytes_max)?;
+        let given = self.settings.or(opened.settings);
         let settings = given.as_deref().map(|file| settings(Some(file))).transpose()?;
-        let report = report(&input::bytes(&file)?, settings, &limits)?;
+        let report = report(&opened.component, settings, &limits)?;
         common.output().value(&report, Report::text)?;
         Ok(())
     }

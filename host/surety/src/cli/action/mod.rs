@@ -7,10 +7,12 @@ mod check;
 mod list;
 mod logs;
 mod new;
+mod publish;
 mod push;
 mod revoke;
 mod rollback;
 mod sign;
+mod source;
 mod test;
 
 use clap::Subcommand;
@@ -20,7 +22,7 @@ use super::exit::Failed;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
-    /// Make a project with an action in it, which builds as it is
+    /// Make a project with an action or a validator in it, which builds as it is
     New(new::New),
     /// Build a project into a component with its manifest
     Build(build::Build),
@@ -30,6 +32,8 @@ pub(super) enum Action {
     Audit(audit::Audit),
     /// Build a project and run it in the sandbox against its fixtures
     Test(test::Test),
+    /// Put a component and its signatures into an OCI registry
+    Publish(publish::Publish),
     /// Deploy a component; its manifest says name and version
     Push(push::Push),
     /// List the deployed modules
@@ -60,6 +64,7 @@ impl Action {
             Self::Check(check) => check.run(common),
             Self::Audit(audit) => audit.run(common),
             Self::Test(test) => test.run(common),
+            Self::Publish(publish) => publish.run(common),
             Self::Push(push) => push.run(common),
             Self::List => list::run(common),
             Self::Logs(logs) => logs.run(common),

@@ -1,6 +1,6 @@
 //! `surety action push`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,48 +8,47 @@ use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use surety_core::canary::Share;
 use surety_core::endorse::Endorsements;
-use surety_kit::Project;
 
-use super::{check, list, sign};
+use super::source::{Registry, Source};
+use super::{check, list};
 use crate::api::modules::{ModuleRequest, ModuleView};
+use crate::cli::Common;
 use crate::cli::exit::Failed;
-use crate::cli::{Common, input};
 
 /// How long the host may take to compile: a scripting engine takes 20 s.
 const COMPILE_MAX: Duration = Duration::from_secs(120);
 
-/// The settings in a project.
-const SETTINGS: &str = "settings.json";
-
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Push {
-    /// The component, or the folder of a project that was built
-    #[arg(default_value = ".")]
-    file: PathBuf,
+    /// The component, the folder of a project that was built, or oci://… of a registry
+    #[arg(default_value = ".", value_parser = Source::parser())]
+    file: Source,
     /// A file with the deployment's settings as JSON [default: the project's
     /// settings.json, else {}]
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
     /// The file with its signatures [default: the component's name and
-    /// .signatures.json, if that is there]
+    /// .signatures.json, if that is there; of oci://, what is published with it]
     #[arg(long, value_name = "FILE")]
     signatures: Option<PathBuf>,
     /// Give it a share of the calls at first, such as 10%
     #[arg(long, value_name = "SHARE")]
     canary: Option<Share>,
+    /// Of oci://: the host's configuration, for the largest component that it takes
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    registry: Registry,
 }
 
 impl Push {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
-        let (file, settings) = located(&self.file, self.settings)?;
-        let settings = check::settings(settings.as_deref())?;
-        let signed = match &self.signatures {
-            // A file that was named must be there.
-            Some(named) => sign::read_signatures(named)?,
-            None => sign::kept(&sign::beside(&file))?,
-        };
-        let Endorsements { signatures, approvals } = signed;
-        let component = BASE64_STANDARD.encode(input::bytes(&file)?);
+        let limits = common.config(self.config.as_ref())?.sandbox;
+        let opened = self.file.open(&self.registry, limits.component_bytes_max)?;
+        let settings = check::settings(self.settings.as_deref().or(opened.settings.as_deref()))?;
+        let Endorsements { signatures, approvals } =
+            opened.endorsements(self.signatures.as_deref())?;
+        let component = BASE64_STANDARD.encode(&opened.component);
         let canary = self.canary;
         let request = ModuleRequest { component, settings, signatures, approvals, canary };
         let body = serde_json::to_vec(&request)?;
@@ -58,22 +57,4 @@ impl Push {
         common.output().value(&view, |view| list::show(std::slice::from_ref(view)))?;
         Ok(())
     }
-}
-
-/// The component and the settings that are meant by a path.
-pub(super) fn located(
-    path: &Path,
-    settings: Option<PathBuf>,
-) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
-    if !path.is_dir() {
-        return Ok((path.to_owned(), settings));
-    }
-    let project = Project::open(path)?;
-    let (component, own) = (project.component(), project.folder.join(SETTINGS));
-    anyhow::ensure!(
-        component.is_file(),
-        "{} is not there; `surety action build` makes it",
-        component.display()
-    );
-    Ok((component, settings.or_else(|| own.is_file().then_some(own))))
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 use surety_core::crypto::PrivateKey;
@@ -12,7 +12,7 @@ use surety_core::module::Manifest;
 use surety_core::policy::Powers;
 use surety_sandbox::{Limits, inspect};
 
-use super::push::located;
+use super::source::{Opened, Registry, Source};
 use crate::cli::exit::Failed;
 use crate::cli::output::fields;
 use crate::cli::{Common, input};
@@ -26,36 +26,42 @@ const SIGNATURES: &str = ".signatures.json";
 /// to a file, beside those that are there.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Sign {
-    /// The component, or the folder of a project that was built
-    #[arg(default_value = ".")]
-    file: PathBuf,
+    /// The component, the folder of a project that was built, or oci://… of a registry
+    #[arg(default_value = ".", value_parser = Source::parser())]
+    file: Source,
     /// The publisher's key file
     #[arg(long, default_value = "surety.key", value_name = "FILE")]
     key: PathBuf,
-    /// Where signatures are kept [default: the component's name and .signatures.json]
+    /// Where signatures are kept [default: the component's name and .signatures.json;
+    /// of oci:// there is none]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
     wallet: Wallet,
+    #[command(flatten)]
+    registry: Registry,
 }
 
 /// Approves what a component may do under a policy, as its reviewer, and prints it.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Approve {
-    /// The component, or the folder of a project that was built
-    #[arg(default_value = ".")]
-    file: PathBuf,
+    /// The component, the folder of a project that was built, or oci://… of a registry
+    #[arg(default_value = ".", value_parser = Source::parser())]
+    file: Source,
     /// The reviewer's key file
     #[arg(long, default_value = "surety.key", value_name = "FILE")]
     key: PathBuf,
     /// The host's policy, which says what of its wishes the component gets
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// Where signatures are kept [default: the component's name and .signatures.json]
+    /// Where signatures are kept [default: the component's name and .signatures.json;
+    /// of oci:// there is none]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
     wallet: Wallet,
+    #[command(flatten)]
+    registry: Registry,
 }
 
 /// A key that is not in a file.
@@ -87,12 +93,11 @@ impl Wallet {
 
 impl Sign {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
-        let (component, _) = located(&self.file, None)?;
-        let (subject, _) = read(&component)?;
+        let opened = self.file.open(&self.registry, Limits::default().component_bytes_max)?;
+        let (subject, _) = read(&opened.component)?;
         let text = subject.publish_text();
         let Some(claim) = self.wallet.claim(common, &self.key, &text)? else { return Ok(()) };
-        let file = self.out.unwrap_or_else(|| beside(&component));
-        let mut all = kept(&file)?;
+        let (file, mut all) = before(&opened, self.out)?;
         all.signatures.retain(|kept| kept.signer != claim.signer);
         all.signatures.push(claim.clone());
         keep(&file, &all)?;
@@ -110,8 +115,8 @@ impl Sign {
 
 impl Approve {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
-        let (component, _) = located(&self.file, None)?;
-        let (subject, manifest) = read(&component)?;
+        let opened = self.file.open(&self.registry, Limits::default().component_bytes_max)?;
+        let (subject, manifest) = read(&opened.component)?;
         let policy = policy::read(&self.policy)?;
         let Manifest { name, version, capabilities, .. } = &manifest;
         let grant = policy.grant(name, version, subject.digest, capabilities);
@@ -120,8 +125,7 @@ impl Approve {
         let Some(claim) = self.wallet.claim(common, &self.key, &text)? else { return Ok(()) };
         let Claim { signer, signature } = claim;
         let approval = Approval { powers: powers.digest(), signer, signature };
-        let file = self.out.unwrap_or_else(|| beside(&component));
-        let mut all = kept(&file)?;
+        let (file, mut all) = before(&opened, self.out)?;
         all.approvals.retain(|kept| kept.signer != signer);
         all.approvals.push(approval);
         keep(&file, &all)?;
@@ -139,6 +143,19 @@ impl Approve {
             format!("{}{signed}", may.collect::<String>())
         })?;
         Ok(())
+    }
+}
+
+/// The file that a signature goes to, and the signatures that it joins.
+fn before(opened: &Opened, out: Option<PathBuf>) -> anyhow::Result<(PathBuf, Endorsements)> {
+    match (out, opened.beside()) {
+        // What was published with it goes on with it.
+        (Some(out), None) if !out.exists() => Ok((out, opened.endorsements(None)?)),
+        (Some(out), _) => kept(&out).map(|all| (out, all)),
+        (None, Some(beside)) => Ok((beside.to_owned(), kept(beside)?)),
+        (None, None) => bail!(
+            "--out says where the signature is to be kept; `surety action publish --signatures` puts it into the registry"
+        ),
     }
 }
 
@@ -169,8 +186,8 @@ fn keep(file: &Path, all: &Endorsements) -> anyhow::Result<()> {
 }
 
 /// What a component says of itself. It is not run.
-fn read(file: &Path) -> Result<(Subject, Manifest), Failed> {
-    let inspected = inspect(&input::bytes(file)?, &Limits::default()).map_err(Failed::refused)?;
+pub(super) fn read(component: &[u8]) -> Result<(Subject, Manifest), Failed> {
+    let inspected = inspect(component, &Limits::default()).map_err(Failed::refused)?;
     let (manifest, digest) = (inspected.manifest, inspected.digest);
     let (module, version) = (manifest.name.clone(), manifest.version.clone());
     Ok((Subject { module, version, digest }, manifest))

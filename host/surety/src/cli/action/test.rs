@@ -14,7 +14,7 @@ use crate::cli::exit::Failed;
 use crate::cli::{Common, Output};
 use crate::compile::by_this_binary;
 use crate::data::DataFolder;
-use crate::fixture::{Bench, Expect, Fixture, Held};
+use crate::fixture::{Bench, Difference, Exchanging, Expect, Fixture, Held};
 
 /// Fixtures of a project: more are not written by hand.
 const FIXTURES_MAX: usize = 10_000;
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Test {
     /// Write what came into the fixtures that do not hold
     #[arg(long)]
     update: bool,
-    /// Show what the component writes to its log
+    /// Show what the component writes to its log, and its requests
     #[arg(long)]
     log: bool,
     /// The host's configuration, for its limits
@@ -52,6 +52,8 @@ struct CaseView {
     memory_bytes: usize,
     took_us: u128,
     log: Vec<String>,
+    http: Vec<String>,
+    differences: Vec<Difference>,
 }
 
 impl Test {
@@ -85,16 +87,22 @@ impl Test {
     }
 
     fn case(&self, bench: &Bench, name: &str, file: &Path) -> Result<CaseView, Failed> {
+        let failed = || format!("the fixture {} cannot be run", file.display());
         let fixture = Fixture::read(file)?;
-        let held = bench.run(&fixture)?.map_err(Failed::refused)?;
-        let holds = fixture.expect.as_ref().is_some_and(|expect| expect.admits(&held.found));
-        let updated = self.update && !holds;
-        if updated {
-            let golden = Fixture { expect: Some(held.found.clone()), ..fixture.clone() };
+        let run = |exchanging| bench.run(&fixture, exchanging).with_context(failed);
+        let mut held = run(Exchanging::Compare)?.map_err(Failed::refused)?;
+        let holds = holds(&fixture, &held);
+        let mut updated = false;
+        if self.update && !holds {
+            held = run(Exchanging::Record)?.map_err(Failed::refused)?;
+            // A request without an answer is not the end of the call.
+            updated = held.differences.iter().all(|difference| difference.asked.is_none());
+            let expect = if updated { Some(held.found.clone()) } else { fixture.expect.clone() };
+            let golden = Fixture { expect, http: held.golden.clone(), ..fixture.clone() };
             let failed = || format!("the fixture {} cannot be written", file.display());
             std::fs::write(file, golden.text()?).with_context(failed)?;
         }
-        let Held { found, fuel, memory_bytes, took, log } = held;
+        let Held { found, fuel, memory_bytes, took, log, http, differences, .. } = held;
         Ok(CaseView {
             fixture: name.to_owned(),
             held: holds,
@@ -105,6 +113,8 @@ impl Test {
             memory_bytes,
             took_us: took.as_micros(),
             log,
+            http,
+            differences,
         })
     }
 
@@ -113,13 +123,21 @@ impl Test {
             let mut text = summary(case);
             if self.log || !case.held {
                 text.extend(case.log.iter().map(|line| format!("\n      {line}")));
+                text.extend(case.http.iter().map(|line| format!("\n      http: {line}")));
             }
             if !case.held {
-                text.push_str(&difference(case.expect.as_ref(), &case.found));
+                text.extend(case.differences.iter().map(exchange));
+                text.push_str(&difference(case.expect.as_ref(), Some(&case.found)));
             }
             text
         })
     }
+}
+
+/// Whether what came is what the fixture says.
+fn holds(fixture: &Fixture, held: &Held) -> bool {
+    let expected = fixture.expect.as_ref().is_some_and(|expect| expect.admits(&held.found));
+    expected && held.differences.is_empty()
 }
 
 /// The fixtures of a folder, by name.
@@ -157,16 +175,25 @@ fn summary(case: &CaseView) -> String {
     let outcome = match &case.found {
         Expect::Advance { state, .. } => format!("→ {state}"),
         Expect::Failure { failure, .. } => format!("fails: {failure}"),
+        Expect::Findings { findings } if findings.is_empty() => "passes".to_owned(),
+        Expect::Findings { findings } => format!("findings: {}", findings.len()),
     };
     let CaseView { fixture, fuel, memory_bytes, took_us, .. } = case;
     let (kib, ms) = (memory_bytes.div_ceil(1 << 10), *took_us as f64 / 1000.0);
     format!("{word:<4}  {fixture:<20}  {outcome:<20}  fuel {fuel}, memory {kib} KiB, {ms:.2} ms")
 }
 
+/// A request that is not the recorded one.
+fn exchange(Difference { exchange, why, expected, asked }: &Difference) -> String {
+    let shown = difference(expected.as_ref(), asked.as_ref());
+    format!("\n      http {exchange}: {why}{shown}")
+}
+
 /// What differs, line by line: `-` is expected, `+` came.
-fn difference(expect: Option<&Expect>, found: &Expect) -> String {
-    let pretty = |value: &Expect| serde_json::to_string_pretty(value).unwrap_or_default();
-    let (expected, found) = (expect.map(pretty).unwrap_or_default(), pretty(found));
+fn difference<T: Serialize>(expect: Option<&T>, found: Option<&T>) -> String {
+    let pretty = |value: &T| serde_json::to_string_pretty(value).unwrap_or_default();
+    let expected = expect.map(pretty).unwrap_or_default();
+    let found = found.map(pretty).unwrap_or_default();
     let diff = TextDiff::from_lines(&expected, &found);
     let line = |change: similar::Change<&str>| {
         let sign = match change.tag() {
@@ -190,7 +217,7 @@ mod tests {
             patch: serde_json::Map::new(),
             note: Some(note.to_owned()),
         };
-        let shown = difference(Some(&expect("a")), &expect("b"));
+        let shown = difference(Some(&expect("a")), Some(&expect("b")));
         let expected = r#"
         {
           "state": "done",
@@ -198,6 +225,6 @@ mod tests {
       +   "note": "b"
         }"#;
         assert_eq!(shown, expected);
-        assert!(difference(None, &expect("b")).contains("\n      + {"));
+        assert!(difference(None, Some(&expect("b"))).contains("\n      + {"));
     }
 }

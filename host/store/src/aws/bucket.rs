@@ -1,0 +1,41 @@
+//! A token bucket: how many calls of a kind this process makes in a second. AWS does
+//! not say how many queues may be created and deleted; who reaches the rate is
+//! refused for a while, also with what matters more.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use surety_core::ports::{Busy, Fault};
+
+/// Tokens for at most one second.
+pub(super) struct Bucket {
+    per_s: f64,
+    state: Mutex<(f64, Instant)>,
+}
+
+impl Bucket {
+    pub(super) fn new(per_s: u16) -> Self {
+        let per_s = f64::from(per_s);
+        Self { per_s, state: Mutex::new((per_s, Instant::now())) }
+    }
+
+    /// Takes one.
+    ///
+    /// # Errors
+    /// When there is none; it says when there will be.
+    pub(super) fn take(&self, what: &str) -> Result<(), Fault> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (tokens, since) = &mut *state;
+        let now = Instant::now();
+        let earned = now.duration_since(*since).as_secs_f64() * self.per_s;
+        (*tokens, *since) = ((*tokens + earned).min(self.per_s), now);
+        if *tokens >= 1.0 {
+            *tokens -= 1.0;
+            return Ok(());
+        }
+        let after = Duration::from_secs_f64((1.0 - *tokens) / self.per_s);
+        let why =
+            format!("{what}: this process makes at most {} of these calls in a second", self.per_s);
+        Err(Fault::Busy(Busy { why, after }))
+    }
+}

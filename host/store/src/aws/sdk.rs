@@ -1,0 +1,116 @@
+//! The clients of AWS, and how they try again.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sqs::config::interceptors::InterceptorContext;
+use aws_sdk_sqs::config::retry::{ClassifyRetry, RetryAction};
+
+use super::config::AwsConfig;
+use super::fault::{THROTTLES, bare};
+
+/// How often the SDK makes one call, with its own back-off and jitter between.
+/// More is of no use: the ticket comes again.
+const ATTEMPTS_MAX: u32 = 4;
+
+/// How long one attempt may take, but for a receive, which waits. A healthy call
+/// takes a hundredth of it.
+const ATTEMPT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a receive may take beyond what it waits. The SDK would cut the long
+/// poll otherwise, and what it received would stay in flight for nobody.
+const RECEIVE_MARGIN: Duration = Duration::from_secs(5);
+
+/// The clients.
+#[derive(Debug, Clone)]
+pub(super) struct Sdk {
+    pub(super) sqs: aws_sdk_sqs::Client,
+    pub(super) dynamodb: aws_sdk_dynamodb::Client,
+    receive: TimeoutConfig,
+}
+
+impl Sdk {
+    /// Puts the clients together. Nothing is asked yet: credentials are looked for
+    /// when they are needed, in the places where all of AWS's tools look.
+    pub(super) fn new(config: &AwsConfig) -> std::io::Result<Self> {
+        let shared = shared(config.region.clone())?;
+        let endpoint = |endpoint: &str| (!endpoint.is_empty()).then(|| endpoint.to_owned());
+        let mut sqs = aws_sdk_sqs::config::Builder::from(&shared).retry_classifier(Throttles);
+        if let Some(endpoint) = endpoint(&config.sqs_endpoint) {
+            sqs = sqs.endpoint_url(endpoint);
+        }
+        let mut dynamodb =
+            aws_sdk_dynamodb::config::Builder::from(&shared).retry_classifier(Throttles);
+        if let Some(endpoint) = endpoint(&config.dynamodb_endpoint) {
+            dynamodb = dynamodb.endpoint_url(endpoint);
+        }
+        let wait = Duration::from_secs(config.receive_wait_s.into()) + RECEIVE_MARGIN;
+        Ok(Self {
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            receive: TimeoutConfig::builder().operation_attempt_timeout(wait).build(),
+        })
+    }
+
+    /// What a receive is sent with instead of the client's own.
+    pub(super) fn receive(&self) -> aws_sdk_sqs::config::Builder {
+        // Not tried again by itself: an answer that was lost has taken its messages
+        // with it, and another receive would find fewer.
+        aws_sdk_sqs::config::Builder::new()
+            .timeout_config(self.receive.clone())
+            .retry_config(RetryConfig::disabled())
+    }
+}
+
+/// What both clients share. Reading the profile is asynchronous in the SDK, though
+/// it waits for nothing; so it gets a runtime for a moment, wherever this is called.
+fn shared(region: String) -> std::io::Result<SdkConfig> {
+    let load = async move {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT_MAX)
+            .operation_timeout(ATTEMPT_MAX * ATTEMPTS_MAX)
+            .build();
+        aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
+            .timeout_config(timeouts)
+            .load()
+            .await
+    };
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            Ok(runtime.block_on(load))
+        });
+        loading.join().unwrap_or_else(|_| Err(std::io::Error::other("the SDK panicked")))
+    })
+}
+
+/// Tells the SDK which answers mean that it asks too much. It does not know all of
+/// the spellings of SQS.
+#[derive(Debug)]
+struct Throttles;
+
+impl ClassifyRetry for Throttles {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let Some(response) = context.response().filter(|r| !r.status().is_success()) else {
+            return RetryAction::NoActionIndicated;
+        };
+        // The error itself has a type for each operation; its code is in the answer.
+        let header = response.headers().get("x-amzn-query-error").unwrap_or("");
+        let header = header.split(';').next().unwrap_or("");
+        let body: Option<serde_json::Value> =
+            response.body().bytes().and_then(|body| serde_json::from_slice(body).ok());
+        let body = body.as_ref().and_then(|body| body["__type"].as_str()).unwrap_or("");
+        if [header, body].iter().any(|code| THROTTLES.contains(&bare(code))) {
+            return RetryAction::throttling_error();
+        }
+        RetryAction::NoActionIndicated
+    }
+
+    fn name(&self) -> &'static str {
+        "every spelling of a throttle"
+    }
+}

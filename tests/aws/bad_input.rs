@@ -1,0 +1,134 @@
+//! What is broken from outside is said, with the resource and the remedy, and costs
+//! nobody a message.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use surety_core::ports::{Fault, Found};
+use surety_store::{AwsConfig, Bodies, Config, Stores};
+use surety_tests::clock::VirtualClock;
+use surety_tests::cloud::Cloud;
+
+use crate::work::host;
+
+fn open(config: AwsConfig) -> Stores {
+    surety_store::open(&Config::Aws(config), Arc::new(VirtualClock::default())).unwrap()
+}
+
+fn said(result: Result<impl std::fmt::Debug, Fault>, words: &[&str]) {
+    let fault = result.expect_err("it is broken").to_string();
+    for word in words {
+        assert!(fault.contains(word), "{word:?} is not in {fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn missing_tables_are_named() {
+    let cloud = Cloud::start(Bodies::Sqs);
+    let stores = open(AwsConfig { prefix: "other".to_owned(), ..cloud.config() });
+    said(stores.check().await, &["other-messages", "surety aws apply", "region"]);
+    let id = surety_core::types::MsgId::from_bytes([1; 16]);
+    said(stores.guarantee.load(id).await, &["other-messages", "surety aws apply"]);
+    said(stores.feeder.lease().await.map(|lease| lease.ticket), &["other-feeder-0"]);
+}
+
+#[tokio::test]
+async fn tables_for_other_settings_are_refused() {
+    let cloud = Cloud::start(Bodies::Sqs);
+    open(cloud.config()).check().await.unwrap();
+    let stores = open(AwsConfig { index_shards: 9, ..cloud.config() });
+    said(stores.check().await, &["index_shards", "4", "9"]);
+}
+
+#[tokio::test]
+async fn nobody_listening_is_said() {
+    let cloud = Cloud::start(Bodies::Sqs);
+    // A port of ours that nobody listens on: bound, and closed again.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let stores = open(AwsConfig { dynamodb_endpoint: format!("http://{free}"), ..cloud.config() });
+    said(stores.check().await, &["surety-messages"]);
+}
+
+#[tokio::test]
+async fn a_queue_that_was_deleted_by_hand_is_named() {
+    let cloud = Cloud::start(Bodies::Sqs);
+    let clock = Arc::new(VirtualClock::default());
+    let rig = host(&cloud, &clock).await;
+    rig.register().await;
+    let id = rig.submit(json!({"first": "ok"})).await;
+    let queue = format!("surety-g-{id}");
+    assert!(cloud.sqs.delete_by_hand(&queue));
+    let loaded = rig.stores.guarantee.load(id).await;
+    assert!(matches!(loaded, Err(Fault::Corrupt(_))));
+    said(loaded.map(|_| ()), &[&queue, "surety import"]);
+    // Its ticket is put off, and not dropped.
+    let lease = rig.at_hand().await.expect("its ticket");
+    rig.controller.handle(lease).await.unwrap();
+    assert!(rig.at_hand().await.is_some(), "the ticket is gone");
+}
+
+#[tokio::test]
+async fn a_message_that_was_changed_in_its_queue_does_not_run() {
+    let cloud = Cloud::start(Bodies::Sqs);
+    let clock = Arc::new(VirtualClock::default());
+    let rig = host(&cloud, &clock).await;
+    rig.register().await;
+    let id = rig.submit(json!({"first": "ok"})).await;
+    let queue = format!("surety-g-{id}");
+    let before = cloud.sqs.messages(&queue)[0].body.clone();
+    let forged = |body: &str| {
+        let mut part: serde_json::Value = serde_json::from_str(body).unwrap();
+        part["head"] = json!("AAAA");
+        part.to_string()
+    };
+    cloud.sqs.edit(&queue, forged);
+    let loaded = rig.stores.guarantee.load(id).await;
+    assert!(matches!(loaded, Err(Fault::Corrupt(_))));
+    said(loaded.map(|_| ()), &[&queue, "was changed there"]);
+    let lease = rig.at_hand().await.expect("its ticket");
+    rig.controller.handle(lease).await.unwrap();
+    assert_eq!(rig.actions.calls().0, 0, "it ran");
+    // Nothing was deleted: put right, it goes on.
+    cloud.sqs.edit(&queue, |_| before.clone());
+    rig.run().await;
+    assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Archived));
+}
+
+#[tokio::test]
+async fn what_is_no_ticket_and_no_version_is_left_alone() {
+    let cloud = Cloud::start(Bodies::Sqs);
+    let clock = Arc::new(VirtualClock::default());
+    let rig = host(&cloud, &clock).await;
+    rig.register().await;
+    let id = rig.submit(json!({"first": "ok"})).await;
+    for _ in 0..3 {
+        cloud.send(&format!("surety-g-{id}"), "what is this?").await;
+    }
+    rig.run().await;
+    assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Archived));
+}
+
+#[tokio::test]
+async fn bodies_over_the_limits_of_aws_go_to_the_object_store() {
+    for bodies in [Bodies::Sqs, Bodies::Dynamodb] {
+        let cloud = Cloud::start(bodies);
+        let clock = Arc::new(VirtualClock::default());
+        let mut rig = host(&cloud, &clock).await;
+        rig.intake.limits.message_bytes_max = 2 << 20;
+        rig.register().await;
+        let id = rig.msg_id().await;
+        let mut text = surety_tests::rig::text(id, &json!({"first": "ok"}));
+        // JSON, and more of it than a queue or an item takes.
+        text.push_str(&" ".repeat(1 << 20));
+        let body = surety_tests::rig::envelope_of(&text);
+        rig.submit_body(&body).await.expect("accepted");
+        let large = cloud.objects().join("large");
+        assert!(large.exists(), "it is nowhere");
+        rig.run().await;
+        let packed = rig.stores.archive.get(id).await.unwrap().expect("a bundle");
+        let bundle = surety_core::bundle::Bundle::unpack(&packed).unwrap();
+        assert_eq!(*bundle.message.text, *text);
+        let left = std::fs::read_dir(large.join(id.to_string())).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "the object is left behind");
+    }
+}

@@ -1,0 +1,97 @@
+//! Crashes before and after every single call to SQS and DynamoDB, exhaustively: a
+//! port makes several, and what lies between them is where a backend loses things.
+
+use std::sync::Arc;
+
+use surety_cloud::Gate;
+use surety_core::types::MsgId;
+use surety_store::Bodies;
+use surety_tests::clock::VirtualClock;
+use surety_tests::cloud::Cloud;
+use surety_tests::rig::{Rig, envelope};
+
+use crate::work::{Story, assert_end, assert_shown, host, stories};
+
+/// One message at a time, so that no run is longer than its own calls.
+async fn work(rig: &Rig, story: &Story, ids: &mut Vec<MsgId>, acknowledged: &mut bool) {
+    let id = rig.msg_id().await;
+    ids.push(id);
+    rig.submit_body(&envelope(id, &story.0)).await.expect("accepted");
+    *acknowledged = true;
+    while let Some(lease) = rig.lease().await {
+        rig.controller.handle(lease).await.expect("the turn ends");
+    }
+}
+
+async fn crash_at(bodies: Bodies, story: &Story, point: u64) {
+    let what = format!("{story:?} with a crash at {point}");
+    let cloud = Cloud::start(bodies);
+    let clock = Arc::new(VirtualClock::default());
+    let (mut ids, mut acknowledged) = (Vec::new(), false);
+    let actions = {
+        let rig = host(&cloud, &clock).await;
+        rig.register().await;
+        let gate = Gate::at(point);
+        cloud.set_gate(&gate);
+        tokio::select! {
+            biased;
+            () = gate.closed() => {}
+            () = work(&rig, story, &mut ids, &mut acknowledged) => {}
+        }
+        rig.actions
+    };
+    cloud.set_gate(&Gate::open());
+
+    let rig = Rig::new(cloud.open(clock.clone()), &clock, &actions);
+    for id in &ids {
+        // A client that got no answer sends the same again.
+        let again = rig.submit_body(&envelope(*id, &story.0)).await.expect("accepted");
+        assert!(again.before || !acknowledged, "I1: {id} was lost: {what}");
+    }
+    rig.run().await;
+    for id in &ids {
+        assert_end(&rig, *id, story, &what).await;
+        // What is archived has left nothing behind.
+        if bodies == Bodies::Sqs && !rig.moves().await && story.1 != "failed" {
+            let left = cloud.sqs.queues().into_iter().filter(|name| name.contains("-g-"));
+            assert_eq!(left.collect::<Vec<_>>(), [""; 0], "{what}");
+        }
+    }
+    actions.assert_fixed_input();
+    assert_shown(&rig, &what).await;
+    rig.stores.close().await;
+}
+
+async fn points(bodies: Bodies, story: &Story) -> u64 {
+    let cloud = Cloud::start(bodies);
+    let clock = Arc::new(VirtualClock::default());
+    let rig = host(&cloud, &clock).await;
+    rig.register().await;
+    let gate = Gate::open();
+    cloud.set_gate(&gate);
+    work(&rig, story, &mut Vec::new(), &mut false).await;
+    gate.points()
+}
+
+async fn everywhere(bodies: Bodies) {
+    let mut all = 0;
+    for story in stories() {
+        let points = points(bodies, &story).await;
+        assert!(points > 20, "only {points} points in {story:?}");
+        for point in 0..points {
+            crash_at(bodies, &story, point).await;
+        }
+        all += points;
+    }
+    println!("{bodies:?}: {all} crash points");
+}
+
+#[tokio::test]
+async fn i1_i3_i4_i6_hold_at_every_call_with_queues() {
+    everywhere(Bodies::Sqs).await;
+}
+
+#[tokio::test]
+async fn i1_i3_i4_i6_hold_at_every_call_without_queues() {
+    everywhere(Bodies::Dynamodb).await;
+}

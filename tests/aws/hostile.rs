@@ -1,0 +1,111 @@
+//! Samples, duplicates, zombies, lost answers, throttles: from a seed that is told
+//! when a run fails, and that repeats it.
+
+use std::sync::Arc;
+
+use surety_cloud::{Chaos, FaultPlan};
+use surety_core::intake::IntakeError;
+use surety_core::ports::Clock as _;
+use surety_core::types::MsgId;
+use surety_store::Bodies;
+use surety_tests::clock::VirtualClock;
+use surety_tests::cloud::Cloud;
+use surety_tests::rig::{Rig, envelope};
+
+use crate::work::{assert_end, assert_shown, host, stories};
+
+/// How often a client sends what it got no answer to, and the host a turn that was
+/// put off. A few times are enough; more is a message that does not move.
+const TRIES_MAX: usize = 200;
+
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("SURETY_AWS_SEEDS") else { return 0..12 };
+    let number = |text: &str| text.trim().parse().expect("a number");
+    match text.split_once("..") {
+        Some((from, to)) => number(from)..number(to),
+        None => 0..number(&text),
+    }
+}
+
+/// Submits as a client does that believes nothing but an answer.
+async fn submit(rig: &Rig, id: MsgId, body: &str, what: &str) {
+    for _ in 0..TRIES_MAX {
+        match rig.submit_body(body).await {
+            Ok(_) => return,
+            Err(IntakeError::Refused(refusal, _)) => panic!("{id} {what}: {refusal}"),
+            Err(IntakeError::Fault(_)) => {}
+        }
+    }
+    panic!("{id} is never accepted {what}");
+}
+
+async fn issue(rig: &Rig, what: &str) -> MsgId {
+    for _ in 0..TRIES_MAX {
+        if let Ok(issued) = rig.intake.issue(&surety_tests::rig::acme(), 1).await {
+            return issued.msg_ids[0];
+        }
+    }
+    panic!("no id is issued {what}");
+}
+
+/// Moves messages until all rest, as a host does that goes on whatever it is told.
+async fn run(rig: &Rig, cloud: &Cloud, what: &str) {
+    let mut turns = 0;
+    loop {
+        turns += 1;
+        assert!(turns < 20 * TRIES_MAX, "messages go on for ever {what}");
+        // Asked of a calm cloud whether anything is left to do.
+        cloud.calm(true);
+        let moves = rig.moves().await;
+        cloud.calm(false);
+        if !moves {
+            return;
+        }
+        if cloud.has_ticket(rig.clock.now(), true) {
+            match rig.stores.feeder.lease().await {
+                Ok(lease) => {
+                    // A fault is not the message's end: its ticket comes again.
+                    let _fault = rig.controller.handle(lease).await;
+                }
+                Err(_) => rig.clock.advance(1_000),
+            }
+            continue;
+        }
+        if rig.keep_up().await.is_err() {
+            rig.clock.advance(1_000);
+        }
+    }
+}
+
+async fn seed(seed: u64, bodies: Bodies) {
+    let what = format!("with SURETY_AWS_SEEDS={seed}..{}", seed + 1);
+    let cloud = Cloud::start(bodies);
+    let clock = Arc::new(VirtualClock::default());
+    let rig = host(&cloud, &clock).await;
+    rig.register().await;
+    cloud.chaos(Chaos::hostile(seed), FaultPlan::hostile(seed));
+    let mut ids = Vec::new();
+    for (payload, ..) in stories() {
+        let id = issue(&rig, &what).await;
+        submit(&rig, id, &envelope(id, &payload), &what).await;
+        ids.push(id);
+    }
+    run(&rig, &cloud, &what).await;
+    cloud.calm(true);
+    for (id, story) in ids.iter().zip(stories()) {
+        assert_end(&rig, *id, &story, &what).await;
+    }
+    rig.actions.assert_fixed_input();
+    assert_shown(&rig, &what).await;
+    rig.stores.close().await;
+}
+
+#[tokio::test]
+async fn i1_i3_i4_i6_hold_on_a_hostile_cloud() {
+    // Together, because most of the time is waiting between attempts.
+    let all = seeds().map(|n| {
+        let bodies = if n % 4 == 3 { Bodies::Dynamodb } else { Bodies::Sqs };
+        seed(n, bodies)
+    });
+    futures_util::future::join_all(all).await;
+}

@@ -1,0 +1,134 @@
+//! What the SDK and the services do that a client must expect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use surety_cloud::faults::Spelling;
+use surety_cloud::sqs::Throttle;
+use surety_cloud::{Chaos, FaultPlan, Knob};
+use surety_core::ports::{Clock, Ticket};
+use surety_core::types::MsgId;
+use surety_store::{Bodies, Config};
+use surety_tests::clock::VirtualClock;
+use surety_tests::cloud::Cloud;
+use surety_tests::rig::Rig;
+
+use crate::work::{Story, assert_end, assert_shown, host};
+
+fn story() -> Story {
+    (json!({"first": "ok"}), "done", 2)
+}
+
+/// A message from its Msg_ID to its bundle, while something goes wrong.
+async fn a_message_ends(bodies: Bodies, queues: Chaos, tables: FaultPlan, hit: &str) {
+    let cloud = Cloud::start(bodies);
+    let clock = Arc::new(VirtualClock::default());
+    let rig = host(&cloud, &clock).await;
+    rig.register().await;
+    cloud.chaos(queues, tables);
+    let id = rig.submit(story().0).await;
+    rig.run().await;
+    let hits = cloud.sqs.hits().get(hit).copied().unwrap_or(0)
+        + cloud.dynamo.hits().get(hit).copied().unwrap_or(0);
+    assert!(hits > 0, "nothing went wrong");
+    assert_end(&rig, id, &story(), hit).await;
+    assert_shown(&rig, hit).await;
+}
+
+#[tokio::test]
+async fn a_send_whose_answer_is_lost_leaves_two_copies_and_one_is_enough() {
+    let lost = Knob::always().of(&["SendMessageBatch"]).times(2);
+    let queues = Chaos { lost_after: lost, ..Chaos::none() };
+    a_message_ends(Bodies::Sqs, queues, FaultPlan::none(), "lost_after").await;
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_known_as_ones_own() {
+    for bodies in [Bodies::Sqs, Bodies::Dynamodb] {
+        let lost = Knob::always().of(&["TransactWriteItems", "UpdateItem"]).times(3);
+        let tables = FaultPlan { lost_after: lost, ..FaultPlan::none() };
+        a_message_ends(bodies, Chaos::none(), tables, "lost_after").await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_queue_is_not_there_for_a_second() {
+    let queues = Chaos { slow_create: Knob::always(), ..Chaos::none() };
+    a_message_ends(Bodies::Sqs, queues, FaultPlan::none(), "slow_create").await;
+}
+
+#[tokio::test]
+async fn every_spelling_of_a_throttle_is_waited_for() {
+    let spellings = [
+        Throttle::RequestThrottled,
+        Throttle::Throttling,
+        Throttle::Kms,
+        Throttle::OverLimit,
+        Throttle::Unavailable,
+    ];
+    for spelling in spellings {
+        let throttle = Knob::always().of(&["SendMessageBatch"]).times(2);
+        let queues = Chaos { throttle, spelling: Some(spelling), ..Chaos::none() };
+        a_message_ends(Bodies::Sqs, queues, FaultPlan::none(), "throttle").await;
+    }
+    for spelling in [Spelling::Provisioned, Spelling::Throttling, Spelling::RequestLimit] {
+        let throttle = Knob::always().of(&["TransactWriteItems"]).times(2);
+        let tables = FaultPlan { throttle, spelling: Some(spelling), ..FaultPlan::none() };
+        a_message_ends(Bodies::Dynamodb, Chaos::none(), tables, "throttle").await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_poll_outlasts_the_time_of_other_calls() {
+    let clock: Arc<dyn Clock> = Arc::new(surety_tests::clock::RealClock);
+    let cloud = Cloud::start_at(Bodies::Sqs, Arc::clone(&clock));
+    let config = surety_store::AwsConfig { receive_wait_s: 8, ..cloud.config() };
+    let stores = surety_store::open(&Config::Aws(config), Arc::clone(&clock)).unwrap();
+    let ticket = Ticket { msg_id: MsgId::from_bytes([1; 16]), seq: 0 };
+    let push = async {
+        // Longer than any other call may take.
+        tokio::time::sleep(Duration::from_millis(5_500)).await;
+        stores.feeder.push(ticket, clock.now()).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        lease = stores.feeder.lease() => assert_eq!(lease.unwrap().ticket, ticket),
+        () = push => {}
+    }
+    // One receive, which was not cut off and made again.
+    assert_eq!(cloud.sqs.calls()["ReceiveMessage"], 1);
+}
+
+#[tokio::test]
+async fn a_ticket_in_hand_is_kept_from_others_for_as_long_as_it_takes() {
+    let clock: Arc<dyn Clock> = Arc::new(surety_tests::clock::RealClock);
+    let cloud = Cloud::start_at(Bodies::Sqs, Arc::clone(&clock));
+    let config = Config::Aws(cloud.config());
+    let open = || surety_store::open(&config, Arc::clone(&clock)).unwrap();
+    let (first, second) = (open(), open());
+    let ticket = Ticket { msg_id: MsgId::from_bytes([1; 16]), seq: 0 };
+    first.feeder.push(ticket, clock.now()).await.unwrap();
+    let lease = first.feeder.lease().await.unwrap();
+    // A lease is three seconds long, and somebody waits for it to end.
+    let other = tokio::time::timeout(Duration::from_secs(5), second.feeder.lease()).await;
+    assert!(other.is_err(), "two processes have it in hand");
+    first.feeder.release(lease, clock.now()).await.unwrap();
+    assert_eq!(second.feeder.lease().await.unwrap().ticket, ticket);
+}
+
+#[tokio::test]
+async fn queues_are_created_no_faster_than_configured() {
+    let cloud = Cloud::start(Bodies::Sqs);
+    let clock = Arc::new(VirtualClock::default());
+    let config = surety_store::AwsConfig { create_queue_per_s_max: 1, ..cloud.config() };
+    let stores = surety_store::open(&Config::Aws(config), clock.clone()).unwrap();
+    let rig = Rig::new(stores, &clock, &Arc::default());
+    rig.register().await;
+    rig.submit(json!({"first": "ok"})).await;
+    let id = rig.msg_id().await;
+    let body = surety_tests::rig::envelope(id, &json!({"first": "ok"}));
+    let refused = rig.submit_body(&body).await.unwrap_err().to_string();
+    assert!(refused.contains("creating the queue"), "{refused}");
+    assert_eq!(cloud.sqs.calls()["CreateQueue"], 2, "with that of the feeder");
+}

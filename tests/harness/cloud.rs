@@ -1,0 +1,356 @@
+//! The backend of many machines, on servers in this process: the SQS double and
+//! DynamoDB on SQLite, on the test's clock.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use surety_cloud::{Chaos, Dynamo, FaultPlan, Gate, Sqs};
+use surety_core::ports::{Clock, Fault, Feeder, Lease, Ticket};
+use surety_core::types::Time;
+use surety_store::{AwsAdmin, AwsConfig, Bodies, Stores};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::clock::VirtualClock;
+
+/// Where all of the servers run, apart from the tests that ask them.
+static SERVERS: LazyLock<Runtime> = LazyLock::new(|| {
+    for (name, value) in CREDENTIALS {
+        #[expect(unsafe_code, reason = "once, before any client of AWS is made")]
+        // SAFETY: nothing else in the tests writes the environment, and what reads it
+        // at the same time is Rust's own, which locks.
+        unsafe {
+            std::env::set_var(name, value);
+        }
+    }
+    let builder =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    builder.expect("a runtime")
+});
+
+/// What the SDK finds its credentials in. Any do.
+const CREDENTIALS: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "test"),
+    ("AWS_SECRET_ACCESS_KEY", "test"),
+    // Nobody is asked for credentials when there are some.
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+];
+
+/// Starts the double of SQS on the machine's clock, for processes that share it.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn sqs(chaos: Chaos) -> Sqs {
+    wait(Sqs::start(Arc::new(surety_cloud::RealClock), chaos)).expect("SQS starts")
+}
+
+/// Starts DynamoDB for processes that share it.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn dynamo(plan: FaultPlan) -> Dynamo {
+    wait(Dynamo::start(plan)).expect("DynamoDB starts")
+}
+
+/// Sets what the SDK finds its credentials in, for this process and its children.
+pub fn credentials() {
+    LazyLock::force(&SERVERS);
+}
+
+/// The clouds by the clock that they were last opened with, so that who has only the
+/// clock finds the cloud.
+static BY_CLOCK: Mutex<Vec<(usize, Weak<Cloud>)>> = Mutex::new(Vec::new());
+
+/// Waits for something from outside of any runtime, on the servers' own.
+fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| {
+        scope.spawn(|| SERVERS.block_on(work)).join().expect("the servers work")
+    })
+}
+
+/// The time that the servers see: that of whoever opened the backend last.
+struct Seen(RwLock<Arc<dyn Clock>>);
+
+impl Seen {
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl surety_cloud::Clock for Seen {
+    fn now_ms(&self) -> u64 {
+        self.clock().now().as_millis()
+    }
+
+    async fn sleep_until_ms(&self, time_ms: u64) {
+        self.clock().sleep_until(Time::from_millis(time_ms)).await;
+    }
+}
+
+/// Queues, tables and objects.
+pub struct Cloud {
+    /// The queues.
+    pub sqs: Sqs,
+    /// The tables.
+    pub dynamo: Dynamo,
+    seen: Arc<Seen>,
+    objects: TempDir,
+    bodies: Bodies,
+    /// What goes wrong, and how often it was made calm.
+    faults: Mutex<(Chaos, FaultPlan, u64)>,
+    opened: AtomicBool,
+    /// When its messages were last looked at, in milliseconds.
+    swept_at: AtomicU64,
+    /// Tickets that are leased of the stores that were opened last.
+    leased: Mutex<HashMap<Ticket, usize>>,
+}
+
+impl Cloud {
+    /// An empty one with all that a host needs.
+    ///
+    /// # Panics
+    /// When a server does not start.
+    #[must_use]
+    pub fn start(bodies: Bodies) -> Arc<Self> {
+        Self::start_at(bodies, Arc::new(VirtualClock::default()))
+    }
+
+    /// The same, at this time.
+    ///
+    /// # Panics
+    /// When a server does not start.
+    #[must_use]
+    pub fn start_at(bodies: Bodies, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let seen = Arc::new(Seen(RwLock::new(clock)));
+        let (sqs, dynamo) = wait(async {
+            let sqs = Sqs::start(Arc::clone(&seen) as _, Chaos::none()).await.expect("SQS starts");
+            let dynamo = Dynamo::start(FaultPlan::none()).await.expect("DynamoDB starts");
+            (sqs, dynamo)
+        });
+        let objects = TempDir::new().expect("a folder");
+        let (leased, faults) = (Mutex::default(), Mutex::default());
+        let (opened, swept_at) = (AtomicBool::new(false), AtomicU64::new(0));
+        let cloud =
+            Arc::new(Self { sqs, dynamo, seen, objects, bodies, faults, opened, swept_at, leased });
+        let config = cloud.config();
+        let admin = AwsAdmin::new(&config, cloud.seen.clock()).expect("the configuration is whole");
+        wait(async {
+            admin.apply(&mut |_| {}).await.expect("the tables are made");
+        });
+        cloud
+    }
+
+    /// How a host is configured for it.
+    #[must_use]
+    pub fn config(&self) -> AwsConfig {
+        AwsConfig {
+            region: "eu-central-1".to_owned(),
+            sqs_endpoint: self.sqs.url(),
+            dynamodb_endpoint: self.dynamo.url(),
+            objects: format!("file://{}", self.objects.path().display()),
+            guarantee: self.bodies,
+            // As short as it may be: after a crash the next host waits for it.
+            lease_s: 3,
+            ..AwsConfig::default()
+        }
+    }
+
+    /// Where it keeps the bodies of messages.
+    #[must_use]
+    pub fn bodies(&self) -> Bodies {
+        self.bodies
+    }
+
+    /// Its folder of objects.
+    #[must_use]
+    pub fn objects(&self) -> &Path {
+        self.objects.path()
+    }
+
+    /// Lets whoever asks the servers die at one of its calls.
+    pub fn set_gate(&self, gate: &Arc<Gate>) {
+        self.sqs.set_gate(Arc::clone(gate));
+        self.dynamo.set_gate(Arc::clone(gate));
+    }
+
+    /// Makes things go wrong.
+    pub fn chaos(&self, queues: Chaos, tables: FaultPlan) {
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = (queues, tables, 0);
+        self.calm(false);
+    }
+
+    /// Lets nothing go wrong, or what did before, with other dice.
+    pub fn calm(&self, calm: bool) {
+        if calm {
+            self.sqs.set_chaos(Chaos::none());
+            self.dynamo.set_plan(FaultPlan::none());
+            return;
+        }
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let (queues, tables, times) = &mut *faults;
+        *times += 1;
+        let dice = |seed: u64| seed.wrapping_add(times.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        self.sqs.set_chaos(Chaos { seed: dice(queues.seed), ..queues.clone() });
+        self.dynamo.set_plan(FaultPlan { seed: dice(tables.seed), ..tables.clone() });
+    }
+
+    /// Opens it, as at a start of the host.
+    ///
+    /// # Panics
+    /// When it does not open.
+    #[must_use]
+    pub fn open(self: &Arc<Self>, clock: Arc<dyn Clock>) -> Stores {
+        Self::forget(&clock);
+        let mut known = BY_CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        known.push((Arc::as_ptr(&clock).cast::<()>() as usize, Arc::downgrade(self)));
+        drop(known);
+        self.watch(&clock);
+        // What a host had in hand that crashed comes back when its leases are over, and
+        // a start finds it so. The tests' clock jumps there.
+        if self.opened.swap(true, Ordering::SeqCst) {
+            let lease = Duration::from_secs(self.config().lease_s.into());
+            wait(clock.sleep_until(clock.now().after(lease)));
+        }
+        self.leased().clear();
+        let config = surety_store::Config::Aws(self.config());
+        let mut stores = surety_store::open(&config, clock).expect("the backend opens");
+        let feeder = Tracking { feeder: Arc::clone(&stores.feeder), cloud: Arc::clone(self) };
+        stores.feeder = Arc::new(feeder);
+        stores
+    }
+
+    /// Whether a host that ran all the time would have looked at its messages since
+    /// it was asked last: what it does each hour is done after this long, for speed.
+    pub(crate) fn must_sweep(&self, now: Time) -> bool {
+        let before = self.swept_at.load(Ordering::SeqCst);
+        let late = u64::try_from(SWEEP_LATE.as_millis()).unwrap_or(u64::MAX);
+        let must = before == 0 || now.as_millis() >= before + late;
+        if must {
+            self.swept_at.store(now.as_millis(), Ordering::SeqCst);
+        }
+        must && before != 0
+    }
+
+    /// Makes the servers see this time.
+    fn watch(&self, clock: &Arc<dyn Clock>) {
+        *self.seen.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(clock);
+    }
+
+    /// Sends something to a queue that no host would.
+    ///
+    /// # Panics
+    /// When it is not taken.
+    pub async fn send(&self, queue: &str, body: &str) {
+        let url = format!("{}/000000000000/{queue}", self.sqs.url());
+        let request = serde_json::json!({"QueueUrl": url, "MessageBody": body}).to_string();
+        let server = self.sqs.url();
+        let sent = tokio::task::spawn_blocking(move || {
+            ureq::post(server)
+                .header("x-amz-target", "AmazonSQS.SendMessage")
+                .header("content-type", "application/x-amz-json-1.0")
+                .send(request)
+        });
+        sent.await.expect("sent").expect("SQS takes it");
+    }
+
+    /// Notes that something else was opened with this clock.
+    pub(crate) fn forget(clock: &Arc<dyn Clock>) {
+        let mut known = BY_CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = Arc::as_ptr(clock).cast::<()>() as usize;
+        known.retain(|(at, cloud)| *at != address && cloud.strong_count() > 0);
+    }
+
+    /// The one that was last opened with this clock.
+    pub(crate) fn of(clock: &Arc<VirtualClock>) -> Option<Arc<Self>> {
+        let known = BY_CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = Arc::as_ptr(clock).cast::<()>() as usize;
+        known.iter().find(|(at, _)| *at == address)?.1.upgrade()
+    }
+
+    fn leased(&self) -> std::sync::MutexGuard<'_, HashMap<Ticket, usize>> {
+        self.leased.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a ticket would be leased: one that nobody has in hand. Of those that
+    /// are not visible yet only when the time may pass.
+    ///
+    /// # Panics
+    /// When something else is in a feeder queue.
+    #[must_use]
+    pub fn has_ticket(&self, now: Time, time_passes: bool) -> bool {
+        let mut leased = self.leased().clone();
+        let queues = self.sqs.queues();
+        let feeders =
+            queues.iter().filter(|name| name.contains("-feeder-") && !name.ends_with("-dead"));
+        let messages = feeders.flat_map(|name| self.sqs.messages(name));
+        let mut free = 0;
+        for message in messages {
+            let body: serde_json::Value =
+                serde_json::from_str(&message.body).expect("a ticket is JSON");
+            let ticket = Ticket {
+                msg_id: body["msg_id"].as_str().and_then(|id| id.parse().ok()).expect("an id"),
+                seq: body["seq"].as_u64().expect("a revision"),
+            };
+            match leased.get_mut(&ticket).filter(|count| **count > 0) {
+                Some(count) => *count -= 1,
+                None => free += usize::from(time_passes || message.visible_at <= now.as_millis()),
+            }
+        }
+        free > 0
+    }
+}
+
+/// The longest that sweeps are left out: messages are sent again when they are seven
+/// days old, and forgotten when they are fourteen.
+pub(crate) const SWEEP_LATE: Duration = Duration::from_secs(6 * 86_400);
+
+/// The longest that a ticket waits in a queue; later ones come from the timers.
+pub const TICKET_DELAY_MAX: Duration = Duration::from_secs(900);
+
+/// A feeder that knows what is leased.
+struct Tracking {
+    feeder: Arc<dyn Feeder>,
+    cloud: Arc<Cloud>,
+}
+
+impl Tracking {
+    fn ended(&self, ticket: Ticket) {
+        if let Some(count) = self.cloud.leased().get_mut(&ticket) {
+            *count -= 1;
+        }
+    }
+}
+
+#[async_trait]
+impl Feeder for Tracking {
+    async fn push(&self, ticket: Ticket, at: Time) -> Result<(), Fault> {
+        self.feeder.push(ticket, at).await
+    }
+
+    async fn lease(&self) -> Result<Lease, Fault> {
+        let lease = self.feeder.lease().await?;
+        *self.cloud.leased().entry(lease.ticket).or_default() += 1;
+        Ok(lease)
+    }
+
+    async fn acknowledge(&self, lease: Lease) -> Result<(), Fault> {
+        let ticket = lease.ticket;
+        let ended = self.feeder.acknowledge(lease).await;
+        self.ended(ticket);
+        ended
+    }
+
+    async fn release(&self, lease: Lease, at: Time) -> Result<(), Fault> {
+        let ticket = lease.ticket;
+        let ended = self.feeder.release(lease, at).await;
+        self.ended(ticket);
+        ended
+    }
+}

@@ -1,0 +1,252 @@
+//! Queues, tables and objects that several hosts share, and the hosts.
+
+use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use surety_core::ports::Clock;
+use surety_core::types::Time;
+use surety_store::{AwsConfig, Config, Swept};
+use surety_tests::cloud::credentials;
+use surety_tests::host::{Host, binary, path};
+use surety_tests::payout::payout;
+use surety_tests::rig::{BOARD_KEYS, board_key, client_key};
+use tempfile::TempDir;
+
+use crate::treasury::Treasury;
+
+/// What the names of tables and queues begin with.
+const PREFIX: &str = "scale";
+
+/// The region; nobody looks at it.
+const REGION: &str = "eu-central-1";
+
+/// As short as it may be, so that actions outlast it.
+const LEASE_S: u16 = 3;
+
+/// Short, because a host that was killed still has its receives at the server, and what
+/// they get is nobody's for a lease.
+const RECEIVE_WAIT_S: u16 = 2;
+
+/// Often, so that tickets that were lost come again within the test's time.
+const TIMERS_EVERY_S: u16 = 1;
+
+/// Queues, tables, a folder of objects, and the service that actions ask.
+pub(crate) struct Account {
+    sqs: String,
+    dynamodb: String,
+    pub(crate) folder: TempDir,
+    pub(crate) treasury: Treasury,
+}
+
+/// The machine's time.
+struct SystemClock;
+
+#[async_trait::async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        Time::from_millis(u64::try_from(since.as_millis()).unwrap())
+    }
+
+    async fn sleep_until(&self, at: Time) {
+        let left = at.as_millis().saturating_sub(self.now().as_millis());
+        tokio::time::sleep(std::time::Duration::from_millis(left)).await;
+    }
+
+    fn random(&self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
+        bytes
+    }
+}
+
+impl Account {
+    /// Everything that a host needs, made by `surety aws apply` on servers that are
+    /// empty. Applied again, it has nothing to do.
+    pub(crate) fn new(sqs: &str, dynamodb: &str) -> Self {
+        credentials();
+        let folder = TempDir::new().unwrap();
+        let (sqs, dynamodb) = (sqs.to_owned(), dynamodb.to_owned());
+        let account = Self { sqs, dynamodb, folder, treasury: Treasury::start() };
+        account.configure();
+        for changes in [true, false] {
+            let applied = account.surety(&["aws", "apply", "--json"]);
+            let said = String::from_utf8(applied.stdout).unwrap();
+            let wrong = String::from_utf8(applied.stderr).unwrap();
+            assert!(applied.status.success(), "{said}\n{wrong}");
+            let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+            assert_eq!(last["changes"].as_u64().unwrap() > 0, changes, "{said}");
+        }
+        account
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &[u8]) -> String {
+        let file = self.file(name);
+        let mut options = OpenOptions::new();
+        let options = options.create(true).truncate(true).write(true).mode(0o600);
+        options.open(&file).unwrap().write_all(text).unwrap();
+        path(&file)
+    }
+
+    fn configure(&self) {
+        let port = self.treasury.port;
+        let policy = format!(
+            "[[grant]]\nid = 'treasury'\nmodules = ['payout']\nsecrets = ['treasury-api']\n\
+             http = [{{ hosts = ['127.0.0.1'], methods = ['GET', 'POST'], ports = [{port}], private_addresses = ['127.0.0.1'], plain_http = true }}]"
+        );
+        self.write("policy.toml", policy.as_bytes());
+        self.write("secrets.toml", b"treasury-api = 'hunter2-hunter2-hunter2'");
+        let (objects, level) = (path(&self.file("objects")), log_level());
+        let config = format!(
+            "[store]\nbackend = 'aws'\n[store.aws]\nprefix = '{PREFIX}'\nregion = '{REGION}'\n\
+             sqs_endpoint = '{}'\ndynamodb_endpoint = '{}'\nobjects = 'file://{objects}'\n\
+             lease_s = {LEASE_S}\nreceive_wait_s = {RECEIVE_WAIT_S}\ntimers_every_s = {TIMERS_EVERY_S}\n\
+             [controller]\nconcurrency = 64\n\
+             [policy]\nfile = 'policy.toml'\nsecrets_file = 'secrets.toml'\n\
+             [log]\nlevel = '{level}'\n",
+            self.sqs, self.dynamodb,
+        );
+        self.write("surety.toml", config.as_bytes());
+    }
+
+    /// The configuration that all hosts have.
+    pub(crate) fn config(&self) -> String {
+        path(&self.file("surety.toml"))
+    }
+
+    fn surety(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary());
+        command.args(arguments).args(["--config", &self.config()]).output().unwrap()
+    }
+
+    /// Starts the host of this number, on the data folder that it had before.
+    pub(crate) fn start(&self, host: usize) -> Host {
+        let data = self.file(&format!("host-{host}"));
+        Host::start_with(&data, &["--config", &self.config()])
+    }
+
+    /// Deploys both workflows through one host, and registers who may send.
+    pub(crate) fn deploy(&self, host: &Host) {
+        host.deploy();
+        let port = self.treasury.port;
+        let component = self.write("payout.wasm", &payout(port, "1.0.0", &["127.0.0.1"]));
+        let url = json!({"url": format!("http://127.0.0.1:{port}/v1/payouts")}).to_string();
+        let settings = self.write("payout.json", url.as_bytes());
+        let _ = host.done(&["action", "push", &component, "--settings", &settings]);
+        let workflow = self.write("payouts.json", payouts().to_string().as_bytes());
+        let _ = host.done(&["workflow", "push", &workflow]);
+        let signer = client_key().address().to_string();
+        let _ = host.done(&[
+            "client",
+            "put",
+            "acme",
+            "--signer",
+            &signer,
+            "--type",
+            "withdrawal",
+            "--type",
+            "payout",
+            "--msg-ids-outstanding-max",
+            "1000000",
+        ]);
+        let signers: Vec<_> = (0..2).map(|m| board_key(m).address().to_string()).collect();
+        let board = ["client", "put", "board", "--type", "signal"];
+        let _ =
+            host.done(&[&board[..], &["--signer", &signers[0], "--signer", &signers[1]]].concat());
+        for (member, key) in BOARD_KEYS.iter().enumerate() {
+            self.write(&format!("board-{member}.key"), key.as_bytes());
+        }
+    }
+
+    /// The key of one of the board, in a file.
+    pub(crate) fn board(&self, member: usize) -> String {
+        path(&self.file(&format!("board-{member}.key")))
+    }
+
+    /// Sweeps as a host does, and gives what was done and which queues are left.
+    pub(crate) fn sweep(&self) -> (Swept, Vec<String>) {
+        let config = AwsConfig {
+            prefix: PREFIX.to_owned(),
+            region: REGION.to_owned(),
+            sqs_endpoint: self.sqs.clone(),
+            dynamodb_endpoint: self.dynamodb.clone(),
+            objects: format!("file://{}", path(&self.file("objects"))),
+            ..AwsConfig::default()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let swept = runtime.block_on(async {
+            let stores = surety_store::open(&Config::Aws(config), Arc::new(SystemClock)).unwrap();
+            let swept = stores.sweep().await.unwrap();
+            stores.close().await;
+            swept
+        });
+        (swept, self.queues())
+    }
+
+    /// The names of all queues, by SQS.
+    fn queues(&self) -> Vec<String> {
+        let mut answer = ureq::post(&self.sqs)
+            .header("x-amz-target", "AmazonSQS.ListQueues")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header(
+                "authorization",
+                format!(
+                    "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/sqs/aws4_request, SignedHeaders=host, Signature=0"
+                ),
+            )
+            .send("{}")
+            .expect("SQS lists its queues");
+        let answer = answer.body_mut().read_to_string().unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let urls = answer["QueueUrls"].as_array().cloned().unwrap_or_default();
+        let name = |url: &Value| url.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        let mut names: Vec<_> = urls.iter().map(name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The queues that are there when no message is open.
+    pub(crate) fn feeders() -> Vec<String> {
+        ["feeder-0", "feeder-dead"].map(|name| format!("{PREFIX}-{name}")).to_vec()
+    }
+}
+
+fn log_level() -> String {
+    std::env::var("SURETY_SCALE_LOG").unwrap_or_else(|_| "error".to_owned())
+}
+
+/// A payout waits for a slow service, and then for a second.
+fn payouts() -> Value {
+    json!({
+        "msg_type": "payout", "version": 1, "initial": "asked",
+        "schema": {"type": "object", "required": ["payload"], "properties": {"payload": {
+            "type": "object", "required": ["asset", "amount", "to"],
+            "properties": {"asset": {"type": "string"}, "amount": {"type": "string"}, "to": {"type": "string"}},
+        }}},
+        "states": {
+            "asked": {"invoke": "payout@^1", "targets": ["paid", "refused"],
+                "retry": {"max_attempts": 3, "first_delay": "100ms"}, "on_failure": "failed"},
+            "paid": {"after": [{"delay": "1s", "target": "booked"}]},
+            "booked": {"final": true}, "refused": {"final": true},
+            "failed": {"parked": true, "redrive": ["asked"]},
+        },
+    })
+}
+
+/// The text of a payout of this asset.
+pub(crate) fn payout_text(id: &str, asset: &str) -> Value {
+    json!({
+        "msg_id": id, "msg_type": "payout", "client_id": "acme",
+        "creation_date": "2026-11-23T10:00:00Z",
+        "payload": {"asset": asset, "amount": "5", "to": "bob"},
+    })
+}
