@@ -36,8 +36,10 @@ impl Deployer {
                 self.routes.canaries().put(canary);
             }
         }
+        // Read before the modules: what a workflow needs was deployed before it.
+        let workflows = self.catalog.workflows().await?;
         let missing = self.load_modules().await?;
-        self.load_workflows().await?;
+        self.load_workflows(workflows)?;
         if !missing.is_empty() {
             tokio::spawn(Arc::clone(self).compile_missing(missing));
         }
@@ -75,10 +77,10 @@ impl Deployer {
         Ok(missing)
     }
 
-    async fn load_workflows(&self) -> anyhow::Result<()> {
+    fn load_workflows(&self, texts: Vec<Arc<str>>) -> anyhow::Result<()> {
         let mut here: BTreeSet<_> =
             self.workflows.all().into_iter().map(|workflow| workflow.digest).collect();
-        for text in self.catalog.workflows().await? {
+        for text in texts {
             let digest = Digest::of(text.as_bytes());
             if here.remove(&digest) {
                 continue;
