@@ -191,11 +191,11 @@ pub(crate) fn run(account: &Account) {
         moving.as_secs_f64(),
     );
     shown(&hosts[0], acknowledged.len());
-    let data = hosts.into_iter().map(|mut host| {
+    let mut hosts = hosts;
+    for host in &mut hosts {
         assert!(host.stop(), "a host stops");
-        host
-    });
-    let host = data.last().unwrap();
+    }
+    let host = &hosts[0];
     let (swept, left) = account.sweep();
     assert_eq!(left, Account::feeders(), "queues of no open message: {swept:?}");
     assert_eq!(swept.fed_again + swept.admissions_ended, 0, "{swept:?}");
