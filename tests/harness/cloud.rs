@@ -309,7 +309,7 @@ impl Cloud {
 
 /// The longest that sweeps are left out: messages are sent again when they are seven
 /// days old, and forgotten when they are fourteen.
-pub(crate) const SWEEP_LATE: Duration = Duration::from_secs(6 * 86_400);
+const SWEEP_LATE: Duration = Duration::from_secs(6 * 86_400);
 
 /// The longest that a ticket waits in a queue; later ones come from the timers.
 pub const TICKET_DELAY_MAX: Duration = Duration::from_secs(900);

@@ -14,10 +14,10 @@ use surety_core::receipt::Receipt;
 use surety_core::types::{ClientId, Digest, MsgId, MsgState};
 use surety_core::workflow::Workflow;
 use surety_core::workflows::Workflows;
-use surety_store::Stores;
+use surety_store::{Stores, Swept};
 
 use crate::clock::VirtualClock;
-use crate::cloud::{Cloud, SWEEP_LATE, TICKET_DELAY_MAX};
+use crate::cloud::{Cloud, TICKET_DELAY_MAX};
 use crate::scripted::{Scripted, workflow};
 
 /// The first account of the well-known test mnemonic "test test … junk".
@@ -40,6 +40,12 @@ static SCRIPTED: LazyLock<Arc<Workflow>> = LazyLock::new(|| {
 /// How often a backend is kept up until a ticket must have come: a year of waiting
 /// with a sweep each day, and some more.
 const UPKEEP_MAX: u32 = 1_000;
+
+/// The longest step of the time without a sweep.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// How often a sweep is made again that failed.
+const SWEEPS_MAX: u32 = 100;
 
 /// The time between two sweeps, by default.
 const SWEEP_EACH: Duration = Duration::from_secs(3_600);
@@ -225,8 +231,16 @@ impl Rig {
             self.clock.sleep_until(next).await;
             return Ok(());
         }
-        self.clock.sleep_until(next.min(now.after(SWEEP_LATE))).await;
-        self.stores.sweep().await.map(|_| ())
+        self.clock.sleep_until(next.min(now.after(DAY))).await;
+        // A host would have swept each hour until now.
+        let mut swept = self.stores.sweep().await;
+        for _ in 0..SWEEPS_MAX {
+            if matches!(swept, Ok(Swept { failed: 0, .. })) {
+                break;
+            }
+            swept = self.stores.sweep().await;
+        }
+        swept.map(|_| ())
     }
 
     /// Whether a message is open that does not wait for a person.

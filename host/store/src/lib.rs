@@ -92,6 +92,8 @@ pub struct Swept {
     pub admissions_ended: u64,
     /// Queues that were removed, because their messages are archived.
     pub queues_removed: u64,
+    /// Messages that could not be looked at; the next sweep tries again.
+    pub failed: u64,
 }
 
 impl std::ops::AddAssign for Swept {
@@ -101,6 +103,7 @@ impl std::ops::AddAssign for Swept {
         self.renewed += other.renewed;
         self.admissions_ended += other.admissions_ended;
         self.queues_removed += other.queues_removed;
+        self.failed += other.failed;
     }
 }
 

@@ -116,8 +116,15 @@ impl Aws {
                 for ids in items.chunks(AT_ONCE) {
                     let ids = ids.iter().map(|item| Fields::of(item, "an open message").msg_id());
                     let looks = ids.map(|id| async { self.look(id?).await });
-                    for one in futures_util::future::try_join_all(looks).await? {
-                        swept += one;
+                    for looked in futures_util::future::join_all(looks).await {
+                        match looked {
+                            Ok(one) => swept += one,
+                            // One that cannot be read must not keep the others from it.
+                            Err(fault) => {
+                                tracing::warn!(%fault, "a message was not looked at");
+                                swept.failed += 1;
+                            }
+                        }
                     }
                 }
                 from = next;

@@ -37,11 +37,11 @@ pub(super) async fn keep_up(stores: Stores, clock: std::sync::Arc<dyn Clock>, st
 }
 
 fn say(swept: Swept) {
-    let Swept { messages, fed_again, renewed, admissions_ended, queues_removed } = swept;
+    let Swept { messages, fed_again, renewed, admissions_ended, queues_removed, failed } = swept;
     if fed_again > 0 {
         tracing::warn!(fed_again, "messages had lost their tickets");
     }
-    tracing::info!(messages, renewed, admissions_ended, queues_removed, "swept");
+    tracing::info!(messages, renewed, admissions_ended, queues_removed, failed, "swept");
 }
 
 async fn rest(time: Duration, stop: &Stop) {
