@@ -6,10 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
-    SendMessageBatchRequestEntry,
-};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize};
 use surety_core::ports::{Fault, Feeder, Lease, Ticket};
 use surety_core::types::{MsgId, Seq, Time};
@@ -174,21 +171,6 @@ impl Tickets {
         outcomes.0
     }
 
-    /// Keeps tickets from others for so long.
-    pub(super) async fn hide(&self, queue: &str, receipts: &[String], delay_s: i32) {
-        for batch in receipts.chunks(BATCH_MAX) {
-            let entries = batch.iter().enumerate().filter_map(|(i, receipt)| {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(i.to_string());
-                entry.receipt_handle(receipt).visibility_timeout(delay_s).build().ok()
-            });
-            let entries = Some(entries.collect());
-            let change = self.sdk.sqs.change_message_visibility_batch().queue_url(queue);
-            if let Err(e) = change.set_entries(entries).send().await {
-                tracing::debug!(queue, error = %fault("changing a lease", e), "a lease is as it was");
-            }
-        }
-    }
-
     /// Keeps what is in hand from others for another lease.
     pub(super) async fn extend(&self, tickets: Vec<(String, String)>) {
         let mut all = BTreeMap::<String, Vec<String>>::new();
@@ -196,7 +178,7 @@ impl Tickets {
             all.entry(queue).or_default().push(receipt);
         }
         for (queue, receipts) in all {
-            self.hide(&queue, &receipts, self.lease_s).await;
+            self.sdk.hide(&queue, &receipts, self.lease_s).await;
         }
     }
 
@@ -371,7 +353,7 @@ impl Feeder for Aws {
         if delay > TICKET_GRACE && self.rest(ticket, at).await? {
             return self.tickets.delete(queue, receipt).await;
         }
-        self.tickets.hide(&queue, &[receipt], seconds(delay.min(RELEASE_MAX))).await;
+        self.sdk.hide(&queue, &[receipt], seconds(delay.min(RELEASE_MAX))).await;
         Ok(())
     }
 }

@@ -7,8 +7,7 @@ use aws_sdk_sqs::error::SdkError;
 use aws_sdk_sqs::operation::delete_queue::DeleteQueueError;
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchError;
 use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, QueueAttributeName,
-    SendMessageBatchRequestEntry,
+    DeleteMessageBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use surety_core::ports::{Clock, Fault};
 use surety_core::types::{Digest, MsgId};
@@ -362,28 +361,13 @@ impl Queues {
     /// Gives messages back to whoever looks for them. A hint: they come back by
     /// themselves when the lease is over.
     async fn show(&self, url: &str, handles: Vec<String>) {
-        self.hide(url, &handles, 0).await;
-    }
-
-    async fn hide(&self, url: &str, handles: &[String], seconds: i32) {
-        for batch in handles.chunks(BATCH as usize) {
-            let entries = batch.iter().enumerate().filter_map(|(i, handle)| {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder();
-                let entry = entry.id(i.to_string()).receipt_handle(handle);
-                entry.visibility_timeout(seconds).build().ok()
-            });
-            let entries = Some(entries.collect());
-            let change = self.sdk.sqs.change_message_visibility_batch().queue_url(url);
-            if let Err(e) = change.set_entries(entries).send().await {
-                tracing::debug!(url, error = %fault("changing a lease", e), "a lease is as it was");
-            }
-        }
+        self.sdk.hide(url, &handles, 0).await;
     }
 
     /// Gives a version back, so that others can read it.
     pub(super) async fn give_back(&self, id: MsgId, handles: &[String]) {
         if let Ok(url) = self.url(id).await {
-            self.hide(&url, handles, 0).await;
+            self.sdk.hide(&url, handles, 0).await;
         }
     }
 
@@ -391,7 +375,7 @@ impl Queues {
     /// who has lost it already.
     pub(super) async fn extend(&self, id: MsgId, handles: &[String]) {
         if let Ok(url) = self.url(id).await {
-            self.hide(&url, handles, self.lease_s).await;
+            self.sdk.hide(&url, handles, self.lease_s).await;
         }
     }
 

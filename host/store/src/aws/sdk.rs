@@ -7,9 +7,11 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::interceptors::InterceptorContext;
 use aws_sdk_sqs::config::retry::{ClassifyRetry, RetryAction};
+use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 
+use super::batcher::BATCH_MAX;
 use super::config::AwsConfig;
-use super::fault::{THROTTLES, bare};
+use super::fault::{THROTTLES, bare, fault};
 
 /// How often the SDK makes one call, with its own back-off and jitter between.
 /// More is of no use: the ticket comes again.
@@ -61,6 +63,25 @@ impl Sdk {
         aws_sdk_sqs::config::Builder::new()
             .timeout_config(self.receive.clone())
             .retry_config(RetryConfig::disabled())
+    }
+}
+
+impl Sdk {
+    /// Keeps messages of a queue from others for so long, or shows them again with
+    /// none. A hint: SQS says yes to who has lost them already.
+    pub(super) async fn hide(&self, queue: &str, handles: &[String], seconds: i32) {
+        for batch in handles.chunks(BATCH_MAX) {
+            let entries = batch.iter().enumerate().filter_map(|(i, handle)| {
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(i.to_string());
+                entry.receipt_handle(handle).visibility_timeout(seconds).build().ok()
+            });
+            let entries = Some(entries.collect());
+            let change = self.sqs.change_message_visibility_batch().queue_url(queue);
+            if let Err(e) = change.set_entries(entries).send().await {
+                let error = fault("changing a lease", e);
+                tracing::debug!(queue, %error, "a lease is as it was");
+            }
+        }
     }
 }
 
