@@ -15,9 +15,6 @@ use crate::rig::{CLIENT_KEY, client_key};
 /// How long a host may take to start or stop before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How a host says that a deployment has to wait.
-const BUSY: &str = r#""code":"busy""#;
-
 /// The modules of the withdrawal workflow, in its order.
 pub const MODULES: [&str; 7] =
     ["policy", "screen", "quote", "reserve", "settle", "release", "notify"];
@@ -157,12 +154,7 @@ impl Host {
     /// When the command fails.
     #[must_use]
     pub fn done(&self, arguments: &[&str]) -> Vec<Value> {
-        let started = Instant::now();
-        let mut output = self.cli(arguments);
-        // A host that takes over what was deployed elsewhere says so, and to ask again.
-        while text(&output.stderr).contains(BUSY) && started.elapsed() < PATIENCE {
-            output = self.cli(arguments);
-        }
+        let output = self.cli(arguments);
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{arguments:?}: {stderr}");
         stdout.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()
@@ -235,6 +227,27 @@ impl Host {
         let (status, answer) = self.ask("POST", "/v1/messages", &body).expect("an answer");
         assert_eq!(status, 202, "{answer}");
         id
+    }
+
+    /// Submits a withdrawal to a host that may still compile its validator, and says so
+    /// until it has; gives the message's id.
+    ///
+    /// # Panics
+    /// When it is refused, or told to come again for too long.
+    #[must_use]
+    pub fn submit_when_ready(&self) -> String {
+        let id = self.msg_id().expect("an id");
+        let body = sign(&client_key(), &withdrawal(&id).to_string()).to_string();
+        let started = Instant::now();
+        loop {
+            let (status, answer) = self.ask("POST", "/v1/messages", &body).expect("an answer");
+            if status == 202 {
+                return id;
+            }
+            assert_eq!((status, &answer["code"]), (503, &"busy".into()), "{answer}");
+            assert!(started.elapsed() < PATIENCE, "{answer}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Waits until a message is final or parked.

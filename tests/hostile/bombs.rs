@@ -23,7 +23,7 @@ pub(crate) fn cases() -> Vec<Case> {
         (
             "functions for a minute",
             items(&functions(1_000, 1_000)),
-            limit("the limit `compile.cpu_s_max` of 4 is reached"),
+            limit("the limit `compile.cpu_s_max` of 8 is reached"),
         ),
         ("one function of 6 MB", items(&functions(1, 900_000)), limit("the limit `compile.")),
         ("jump tables", items(&jump_tables()), limit("the limit `compile.")),
