@@ -35,27 +35,20 @@ impl<T> Batcher<T> {
     {
         let (answer, mut answered) = oneshot::channel();
         self.lock().push((call, answer));
-        loop {
+        let outcome = loop {
             tokio::select! {
                 biased;
-                outcome = &mut answered => {
-                    return outcome.unwrap_or_else(|_| {
-                        Err(Fault::Unavailable("a batch was given up".to_owned()))
-                    });
-                }
+                outcome = &mut answered => break outcome,
                 turn = self.turns.acquire() => {
-                    let _turn = turn;
                     let (calls, answers): (Vec<_>, Vec<_>) = {
                         let mut pending = self.lock();
                         let size = pending.len().min(BATCH_MAX);
                         pending.drain(..size).unzip()
                     };
                     if calls.is_empty() {
-                        // Mine is on its way with somebody else's.
-                        drop(_turn);
-                        return answered.await.unwrap_or_else(|_| {
-                            Err(Fault::Unavailable("a batch was given up".to_owned()))
-                        });
+                        // Mine is on its way with somebody else's, who needs no turn of mine.
+                        drop(turn);
+                        break answered.await;
                     }
                     for (answer, outcome) in answers.into_iter().zip(send(calls).await) {
                         // Who has gone does not want to know.
@@ -63,7 +56,8 @@ impl<T> Batcher<T> {
                     }
                 }
             }
-        }
+        };
+        outcome.unwrap_or_else(|_| Err(Fault::Unavailable("a batch was given up".to_owned())))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Pending<T>>> {

@@ -13,6 +13,7 @@ use surety_core::ports::{Clock, Fault};
 use surety_core::types::{Digest, MsgId};
 use tokio::sync::OnceCell;
 
+use super::batcher::BATCH_MAX;
 use super::bucket::Bucket;
 use super::config::AwsConfig;
 use super::fault::fault;
@@ -44,9 +45,6 @@ const EMPTY_MAX: u32 = 5;
 /// What a batch of sends may weigh, in bytes, as a single message.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
-/// What a receive takes at most.
-const BATCH: i32 = 10;
-
 /// Operations on the messages' queues.
 pub(super) struct Queues {
     sdk: Sdk,
@@ -66,15 +64,6 @@ pub(super) struct Held {
     pub(super) copy: u64,
     /// By which its parts are deleted or given back.
     pub(super) handles: Vec<String>,
-}
-
-/// What a search has taken out of a queue.
-struct Taken {
-    received: Vec<Received>,
-    /// Places of what it deleted.
-    garbage: Vec<usize>,
-    /// Whether others may not see the rest.
-    hidden: bool,
 }
 
 /// How a search ended.
@@ -229,17 +218,21 @@ impl Queues {
             hidden |= hide && !nothing;
             hide |= !nothing;
             versions::add(&mut received, more);
-            let mut found = judge(&received, current);
+            let found = judge(&received, current);
             tampered |= found.tampered;
-            let garbage = std::mem::take(&mut found.garbage);
-            if !garbage.is_empty() {
-                let handles = garbage.iter().map(|&place| received[place].handle.clone());
+            if !found.garbage.is_empty() {
+                let handles = found.garbage.iter().map(|&place| received[place].handle.clone());
                 self.delete(&url, handles.collect()).await;
             }
             if found.version.is_some() {
-                let taken = Taken { received, garbage, hidden };
-                return self.held(id, &url, taken, found, hold).await;
+                return self.held(id, &url, &received, hidden, found, hold).await;
             }
+            // What was deleted is not looked at again.
+            let places = std::mem::take(&mut received).into_iter().enumerate();
+            received = places
+                .filter(|(place, _)| !found.garbage.contains(place))
+                .map(|(_, seen)| seen)
+                .collect();
             empty += u32::from(nothing);
             if empty == if hold { 1 } else { EMPTY_MAX } {
                 break;
@@ -257,12 +250,13 @@ impl Queues {
         &self,
         id: MsgId,
         url: &str,
-        taken: Taken,
+        received: &[Received],
+        hidden: bool,
         found: Found,
         hold: bool,
     ) -> Result<Search, Fault> {
-        let Taken { received, garbage, hidden } = taken;
-        let Found { version: Some(mut version), original_at, copy, parts, .. } = found else {
+        let Found { version: Some(mut version), original_at, copy, parts, garbage, .. } = found
+        else {
             return Ok(Search::NotSeen);
         };
         if let Some(digest) = original_at {
@@ -302,7 +296,7 @@ impl Queues {
             .sqs
             .receive_message()
             .queue_url(url)
-            .max_number_of_messages(BATCH)
+            .max_number_of_messages(BATCH_MAX as i32)
             .wait_time_seconds(FIND_WAIT_S)
             .visibility_timeout(if hide { self.lease_s } else { 0 })
             .customize()
@@ -331,7 +325,7 @@ impl Queues {
     /// Deletes what is not needed any more. An error is no harm: it is garbage, and
     /// is found again as such.
     async fn delete(&self, url: &str, handles: Vec<String>) {
-        for batch in handles.chunks(BATCH as usize) {
+        for batch in handles.chunks(BATCH_MAX) {
             let entries = batch.iter().enumerate().filter_map(|(i, handle)| {
                 let entry = DeleteMessageBatchRequestEntry::builder();
                 entry.id(i.to_string()).receipt_handle(handle).build().ok()
