@@ -11,7 +11,6 @@
 //! search, a queue that is left by the ticket that comes again or by the sweep.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,46 +19,32 @@ use surety_core::bundle::Bundle;
 use surety_core::effect::Entry;
 use surety_core::machine::{Head, Loaded, Next, Step};
 use surety_core::ports::{
-    Admission, AdmitError, Admitted, Busy, CommitError, Fault, Found, Guarantee, Reservation,
+    Admission, AdmitError, Admitted, CommitError, Fault, Found, Guarantee, Reservation,
     ReserveError, Settled, Ticket,
 };
 use surety_core::types::{Digest, MsgId, Seq, Time};
 
+use super::Aws;
 use super::change::{Change, NotChanged};
 use super::config::Bodies;
 use super::feeder::TICKET_DELAY_MAX;
 use super::ids::{refused, row};
-use super::item::{Fields, Item, b, item, n, names, s, t};
+use super::item::{Fields, b, item, n, s, t};
 use super::names::bundle;
 use super::objects::Put;
-use super::queues::{Held, Search};
-use super::records::Beside;
-use super::row::{Open, Row, Status};
-use super::tables::OPEN;
+use super::row::Status;
 use super::transact::{Canceled, transact};
-use super::versions::{Cid, Current, Version};
-use super::{Aws, table_fault};
+use super::versions::{Cid, Version};
 use crate::queue::due;
-
-/// How long a message rests whose version was not seen: somebody has it, or SQS gave
-/// too little.
-const NOT_SEEN_DELAY: Duration = Duration::from_secs(2);
 
 /// How long the timers wait for a ticket that was pushed by somebody who had none in
 /// hand, before they push another. Long enough for nearly all to have come and gone.
 pub(super) const TICKET_GRACE: Duration = Duration::from_secs(60);
 
-/// The first delay before it; it grows, and chance is added, so that those who admit
-/// the same do not take it over from each other in turn.
-const ADMISSION_DELAY: Duration = Duration::from_millis(100);
-
 /// How old an attempt may be when it changes the row. Who slept for two weeks between
 /// the two would name a version that SQS has forgotten; an hour is longer than any
 /// attempt, and shorter than everything that SQS forgets.
 pub(super) const ATTEMPT_MAX: Duration = Duration::from_secs(3_600);
-
-/// How often an admission that others make, too, is looked at again.
-const ADMISSION_LOOKS: u32 = 5;
 
 /// What follows a change of the row, and of which revision's ticket.
 #[derive(Clone, Copy)]
@@ -136,213 +121,8 @@ impl Aws {
         Err(Fault::Unavailable("this process slept; what it began is begun again".to_owned()))
     }
 
-    fn cid(&self) -> Cid {
+    pub(super) fn cid(&self) -> Cid {
         Cid(self.clock.random())
-    }
-
-    /// The row becomes CREATING under a cid, or is said to be something else.
-    async fn begin(&self, loaded: &Loaded, cid: Cid) -> Result<(), NotChanged> {
-        let message = &loaded.message;
-        let change = Change {
-            id: message.msg_id,
-            set: vec![
-                ("status", s(Status::Creating.as_str())),
-                ("cid", s(cid)),
-                ("content", b(message.content_hash.0)),
-                ("open", n(self.names.shard(message.msg_id))),
-                ("moved_at", t(self.clock.now())),
-            ],
-            remove: vec!["unused", "forget_at"],
-            // Whoever comes later takes over: the other is refused when it goes on.
-            condition: "#client_id = :client AND #expires_at >= :at AND (#status = :issued OR (#status = :creating AND #content = :content))",
-            values: item([
-                (":client", s(&message.client_id)),
-                (":at", t(loaded.receipt.accepted_at)),
-                (":issued", s(Status::Issued.as_str())),
-                (":creating", s(Status::Creating.as_str())),
-                (":content", b(message.content_hash.0)),
-            ]),
-        };
-        self.change_row(&change).await.map(|_| ())
-    }
-
-    /// Admits what `begin` began, or what needs no beginning.
-    async fn activate(
-        &self,
-        loaded: &Loaded,
-        next: Next,
-        version: &Version,
-        sent_apart: bool,
-    ) -> Result<(), Canceled> {
-        let message = &loaded.message;
-        let id = message.msg_id;
-        let record = self.records.step(id, &loaded.records).await?;
-        let mut items = Vec::new();
-        let mut is_large = record.large || sent_apart;
-        let (condition, values) = match self.bodies {
-            Bodies::Sqs => (
-                "#status = :creating AND #cid = :cid",
-                item([(":creating", s(Status::Creating.as_str())), (":cid", s(version.cid))]),
-            ),
-            Bodies::Dynamodb => {
-                let body = self.records.version(id, version).await?;
-                is_large |= body.large;
-                items.push(body.item);
-                (
-                    "#client_id = :client AND #expires_at >= :at AND #status = :issued",
-                    item([
-                        (":client", s(&message.client_id)),
-                        (":at", t(loaded.receipt.accepted_at)),
-                        (":issued", s(Status::Issued.as_str())),
-                    ]),
-                )
-            }
-        };
-        let (mut set, mut remove) =
-            self.opened(loaded, version, Follows { of: None, next }, is_large);
-        set.extend([
-            ("status", s(Status::Active.as_str())),
-            ("content", b(message.content_hash.0)),
-            ("receipt", b(loaded.receipt.encode())),
-            ("open", n(self.names.shard(id))),
-        ]);
-        remove.extend(["unused", "forget_at"]);
-        let row = Change { id, set, remove, condition, values };
-        // The row first: its reason is the one that is looked at.
-        items.splice(0..0, [row.in_transaction(self.names.messages())?, record.item]);
-        transact(&self.sdk, &self.clock, items, &format!("admitting {id}")).await
-    }
-
-    /// What an admission is that met this row.
-    async fn admitted_before(
-        &self,
-        found: &Item,
-        loaded: &Loaded,
-        mine: Cid,
-    ) -> Result<Option<Admitted>, AdmitError> {
-        let Loaded { message, receipt, head, .. } = loaded;
-        let refuse = || refused(found, &message.client_id, receipt.accepted_at);
-        if found.is_empty() {
-            return Err(refuse()?.into());
-        }
-        let row = Row::read(found)?;
-        let same = row.content == Some(message.content_hash) && row.client_id == message.client_id;
-        match row.status {
-            Status::Active | Status::Archived if same => {}
-            // Somebody has taken the admission over; it is to be seen how it ends.
-            Status::Creating if same && row.expires_at >= receipt.accepted_at => return Ok(None),
-            _ => return Err(refuse()?.into()),
-        }
-        if let Some(open) = &row.open
-            && open.current.cid == mine
-        {
-            // The answer to the change was lost; it was made.
-            return Ok(Some(Admitted::Now(Settled::Truth)));
-        }
-        if let Some(Open { current, moves: true, .. }) = &row.open
-            && current.rev == head.seq
-        {
-            // Its first ticket may never have been pushed.
-            let ticket = Ticket { msg_id: message.msg_id, seq: current.rev };
-            self.push_ticket(ticket, self.clock.now()).await?;
-        }
-        Ok(Some(Admitted::Before(Arc::new(row.receipt()?))))
-    }
-
-    /// Whether the row bears this cid: then the change that was not answered, or was
-    /// refused because it had been made already, was made.
-    pub(super) async fn is_mine(&self, id: MsgId, cid: Cid) -> Result<bool, Fault> {
-        let row = row(&self.sdk, &self.names, id).await?;
-        Ok(row.and_then(|row| row.open).is_some_and(|open| open.current.cid == cid))
-    }
-
-    /// The message that a row says is open, with all that lies elsewhere.
-    async fn read(&self, id: MsgId, open: &Open) -> Result<Loaded, Fault> {
-        let current = open.current;
-        // With a journal, what was written here is not all.
-        let recent = self.recent.take(id, current.cid);
-        let recent = recent.filter(|_| open.journaled != Some(current.rev));
-        let beside = match &recent {
-            Some(_) => Beside::default(),
-            None => self.records.load(id, current).await?,
-        };
-        let mut loaded = match (self.bodies, recent) {
-            (Bodies::Dynamodb, Some(recent)) => return Ok(recent),
-            (Bodies::Dynamodb, None) => {
-                let is = |v: &Version| {
-                    (v.rev, v.cid, v.digest()) == (current.rev, current.cid, current.digest)
-                };
-                match beside.version.filter(is) {
-                    Some(version) => version.read()?,
-                    None => return Err(self.moved_or_corrupt(id, current.cid).await?),
-                }
-            }
-            (Bodies::Sqs, recent) => {
-                let mut loaded = match self.leases.version(id, current.cid) {
-                    Some(loaded) => loaded,
-                    None => self.find(id, open).await?,
-                };
-                if let Some(recent) = recent {
-                    loaded.records = recent.records;
-                    return Ok(loaded);
-                }
-                loaded
-            }
-        };
-        let chain = beside.records.last().map(|record| (record.seq, record.hash));
-        if chain != Some((current.rev, loaded.head.link)) {
-            return Err(self.moved_or_corrupt(id, current.cid).await?);
-        }
-        loaded.records = beside.records;
-        let entries = beside.journal.into_iter().filter(|(seq, _)| *seq == current.rev);
-        loaded.journal = entries.map(|(_, entry)| entry).collect();
-        Ok(loaded)
-    }
-
-    /// What it means that parts do not fit: the message has moved meanwhile, or what
-    /// is stored is not what was committed.
-    async fn moved_or_corrupt(&self, id: MsgId, cid: Cid) -> Result<Fault, Fault> {
-        if self.is_mine(id, cid).await? {
-            return Ok(Fault::Corrupt(format!(
-                "what the tables hold of {id} is not what was committed; restore its items"
-            )));
-        }
-        Ok(Fault::Unavailable(format!("{id} was moved while it was read")))
-    }
-
-    /// Finds the current version in the message's queue.
-    async fn find(&self, id: MsgId, open: &Open) -> Result<Loaded, Fault> {
-        let hold = self.leases.wants(id, open.current.rev);
-        match self.queues.find(id, open.current, hold).await? {
-            Search::Found(Held { version, handles, .. }) => {
-                let loaded = version.read()?;
-                if hold {
-                    let Current { rev, cid, .. } = open.current;
-                    self.leases.took(rev, cid, loaded.clone(), handles);
-                }
-                Ok(loaded)
-            }
-            Search::Tampered => Err(Fault::Corrupt(format!(
-                "the queue {} holds another version {} of {id} than was committed; it was changed there",
-                self.names.queue(id),
-                open.current.rev
-            ))),
-            Search::NotSeen | Search::NoQueue if !self.is_mine(id, open.current.cid).await? => {
-                Err(Fault::Unavailable(format!("{id} was moved while it was read")))
-            }
-            Search::NotSeen => {
-                let why = format!(
-                    "version {} of {id} is not to be seen in the queue {}: another process has it in hand",
-                    open.current.rev,
-                    self.names.queue(id)
-                );
-                Err(Fault::Busy(Busy { why, after: NOT_SEEN_DELAY }))
-            }
-            Search::NoQueue => Err(Fault::Corrupt(format!(
-                "the queue {} with the open message {id} is gone; `surety import` puts a message back from an export",
-                self.names.queue(id)
-            ))),
-        }
     }
 
     /// Cleans up behind the archive. Whoever finds an archived message with a ticket
@@ -356,73 +136,6 @@ impl Aws {
             self.objects.remove_folder(&format!("large/{id}")).await?;
         }
         Ok(())
-    }
-
-    async fn admit_with_queue(&self, loaded: &Loaded, next: Next) -> Result<Admitted, AdmitError> {
-        let id = loaded.message.msg_id;
-        let cid = self.cid();
-        for look in 0..ADMISSION_LOOKS {
-            let chance = u32::from(self.clock.random()[9]);
-            tokio::time::sleep(ADMISSION_DELAY * look * (256 + chance) / 256).await;
-            match self.begin(loaded, cid).await {
-                Ok(()) => {}
-                Err(NotChanged::Fault(fault)) => return Err(fault.into()),
-                Err(NotChanged::Is(found)) => {
-                    if let Some(admitted) = self.admitted_before(&found, loaded, cid).await? {
-                        return Ok(admitted);
-                    }
-                }
-            }
-            self.queues.create(id).await?;
-            let (version, begun) = (Version::of(loaded, cid), self.clock.now());
-            let sent_apart = self.queues.send(id, &version, 0).await?;
-            self.check_age(begun)?;
-            match self.activate(loaded, next, &version, sent_apart).await {
-                Ok(()) => {
-                    self.recent.keep(cid, loaded);
-                    return Ok(Admitted::Now(Settled::Truth));
-                }
-                Err(Canceled::Conditions(reasons)) => {
-                    let found = reasons.into_iter().next().flatten().unwrap_or_default();
-                    if let Some(admitted) = self.admitted_before(&found, loaded, cid).await? {
-                        return Ok(admitted);
-                    }
-                }
-                Err(Canceled::Fault(fault)) => {
-                    if self.is_mine(id, cid).await? {
-                        return Ok(Admitted::Now(Settled::Truth));
-                    }
-                    return Err(fault.into());
-                }
-            }
-        }
-        let why = format!("{id} is being admitted by others at the same time");
-        Err(Fault::Unavailable(why).into())
-    }
-
-    async fn admit_without(&self, loaded: &Loaded, next: Next) -> Result<Admitted, AdmitError> {
-        let cid = self.cid();
-        let version = Version::of(loaded, cid);
-        let found = match self.activate(loaded, next, &version, false).await {
-            Ok(()) => {
-                self.recent.keep(cid, loaded);
-                return Ok(Admitted::Now(Settled::Truth));
-            }
-            Err(Canceled::Conditions(reasons)) => {
-                reasons.into_iter().next().flatten().unwrap_or_default()
-            }
-            Err(Canceled::Fault(fault)) => {
-                if self.is_mine(loaded.message.msg_id, cid).await? {
-                    return Ok(Admitted::Now(Settled::Truth));
-                }
-                return Err(fault.into());
-            }
-        };
-        let admitted = self.admitted_before(&found, loaded, cid).await?;
-        admitted.ok_or_else(|| {
-            let id = loaded.message.msg_id;
-            Fault::Unavailable(format!("{id} is being admitted by a host that uses queues")).into()
-        })
     }
 
     /// Commits a step whose version lies where it belongs.
@@ -643,56 +356,5 @@ impl Guarantee for Aws {
             }
         }
         Ok(pins)
-    }
-}
-
-impl Aws {
-    async fn open_of(
-        &self,
-        shard: u16,
-        after: Option<MsgId>,
-        limit: usize,
-    ) -> Result<Vec<MsgId>, Fault> {
-        let (mut ids, mut from) = (Vec::new(), None);
-        loop {
-            let (items, next) = self.open_page(shard, after, from, Some(limit)).await?;
-            for item in &items {
-                ids.push(Fields::of(item, "an open message").msg_id()?);
-            }
-            from = next;
-            if from.is_none() || ids.len() >= limit {
-                return Ok(ids);
-            }
-        }
-    }
-
-    /// A page of the index of open messages, and where the next one starts.
-    pub(super) async fn open_page(
-        &self,
-        shard: u16,
-        after: Option<MsgId>,
-        from: Option<Item>,
-        limit: Option<usize>,
-    ) -> Result<(Vec<Item>, Option<Item>), Fault> {
-        let table = self.names.messages();
-        let mut condition = "#open = :shard".to_owned();
-        let mut values = item([(":shard", n(shard))]);
-        if let Some(after) = after {
-            condition += " AND #msg_id > :after";
-            values.extend(item([(":after", s(after))]));
-        }
-        let query = self
-            .sdk
-            .dynamodb
-            .query()
-            .table_name(&table)
-            .index_name(OPEN)
-            .set_expression_attribute_names(Some(names(&[&condition])))
-            .key_condition_expression(condition)
-            .set_expression_attribute_values(Some(values))
-            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(1_000).min(1_000)))
-            .set_exclusive_start_key(from);
-        let got = query.send().await.map_err(|e| table_fault("reading from", &table, e))?;
-        Ok((got.items.unwrap_or_default(), got.last_evaluated_key))
     }
 }

@@ -16,6 +16,7 @@
 //! on one set of tables.
 
 mod admin;
+mod admit;
 mod archive;
 mod batch;
 mod batcher;
@@ -32,10 +33,12 @@ mod guarantee;
 mod ids;
 mod item;
 mod leases;
+mod load;
 mod meta;
 mod moving;
 mod names;
 mod objects;
+mod open;
 mod queues;
 mod recent;
 mod records;
