@@ -24,6 +24,18 @@ impl Bucket {
     /// # Errors
     /// When there is none; it says when there will be.
     pub(super) fn take(&self, what: &str) -> Result<(), Fault> {
+        let taken = self.try_take();
+        taken.map_err(|after| Fault::Busy(Busy { why: self.why(what), after }))
+    }
+
+    /// Takes one as soon as there is one: for what nobody waits for.
+    pub(super) async fn wait(&self) {
+        while let Err(after) = self.try_take() {
+            tokio::time::sleep(after).await;
+        }
+    }
+
+    fn try_take(&self) -> Result<(), Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (tokens, since) = &mut *state;
         let now = Instant::now();
@@ -33,9 +45,10 @@ impl Bucket {
             *tokens -= 1.0;
             return Ok(());
         }
-        let after = Duration::from_secs_f64((1.0 - *tokens) / self.per_s);
-        let why =
-            format!("{what}: this process makes at most {} of these calls in a second", self.per_s);
-        Err(Fault::Busy(Busy { why, after }))
+        Err(Duration::from_secs_f64((1.0 - *tokens) / self.per_s))
+    }
+
+    fn why(&self, what: &str) -> String {
+        format!("{what}: this process makes at most {} of these calls in a second", self.per_s)
     }
 }

@@ -23,7 +23,7 @@ use super::sdk::Sdk;
 use super::versions::{self, Current, Found, Part, Received, Version, judge};
 
 /// How long SQS keeps a message: the most that it does.
-const RETENTION_S: u32 = 14 * 86_400;
+pub(super) const RETENTION_S: u32 = 14 * 86_400;
 
 /// A queue is not there for everybody at once after it was created. AWS says to
 /// wait a second; twice that, tried this often.
@@ -374,18 +374,31 @@ impl Queues {
     }
 
     /// On return the message's queue is being deleted, or there was none.
+    ///
+    /// # Errors
+    /// Also when this process has deleted as many in this second as it may.
     pub(super) async fn remove(&self, id: MsgId) -> Result<(), Fault> {
-        let name = self.names.queue(id);
-        let what = format!("deleting the queue {name}");
-        self.deleted.take(&what)?;
+        self.deleted.take(&format!("deleting the queue {}", self.names.queue(id)))?;
+        self.remove_now(id).await
+    }
+
+    /// The same as soon as this process may: for what nobody waits for.
+    pub(super) async fn remove_in_turn(&self, id: MsgId) -> Result<(), Fault> {
+        self.deleted.wait().await;
+        self.remove_now(id).await
+    }
+
+    async fn remove_now(&self, id: MsgId) -> Result<(), Fault> {
         let url = self.url(id).await?;
         match self.sdk.sqs.delete_queue().queue_url(url).send().await {
-            Ok(_) => {}
+            Ok(_) => Ok(()),
             Err(SdkError::ServiceError(e))
-                if matches!(e.err(), DeleteQueueError::QueueDoesNotExist(_)) => {}
-            Err(e) => return Err(fault(&what, e)),
+                if matches!(e.err(), DeleteQueueError::QueueDoesNotExist(_)) =>
+            {
+                Ok(())
+            }
+            Err(e) => Err(fault(&format!("deleting the queue {}", self.names.queue(id)), e)),
         }
-        Ok(())
     }
 
     /// Whose queues there are, a page at a time.

@@ -35,7 +35,7 @@ const RENEW_AFTER: Duration = Duration::from_secs(7 * 86_400);
 
 /// How long a message that moves by itself may rest before its ticket is taken for
 /// lost. Longer than the longest delay of a ticket and the longest turn together.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
+pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Timers that one look takes in each shard, so that a flood of them is shared with
 /// the other processes.
@@ -134,7 +134,7 @@ impl Aws {
             }
         }
         if self.bodies == Bodies::Sqs {
-            swept.queues_removed += self.remove_left_queues().await?;
+            swept += self.remove_left_queues().await?;
         }
         Ok(swept)
     }
@@ -184,7 +184,7 @@ impl Aws {
             Err(NotChanged::Is(_)) => return Ok(false),
             Err(NotChanged::Fault(fault)) => return Err(fault),
         }
-        self.queues.remove(row.msg_id).await?;
+        self.queues.remove_in_turn(row.msg_id).await?;
         Ok(true)
     }
 
@@ -255,28 +255,41 @@ impl Aws {
     }
 
     /// Removes queues of messages that are archived or were never admitted.
-    async fn remove_left_queues(&self) -> Result<u64, Fault> {
-        let (mut removed, mut page) = (0, None);
+    async fn remove_left_queues(&self) -> Result<Swept, Fault> {
+        let (mut swept, mut page) = (Swept::default(), None);
         loop {
             let (ids, next) = self.queues.list(page).await?;
             for id in ids {
-                match row(&self.sdk, &self.names, id).await?.map(|row| row.status) {
-                    Some(Status::Archived | Status::Expired | Status::Signal) => {
-                        self.queues.remove(id).await?;
-                        removed += 1;
+                match self.remove_if_left(id).await {
+                    Ok(removed) => swept.queues_removed += u64::from(removed),
+                    Err(fault) => {
+                        tracing::warn!(%fault, "a queue was not looked at");
+                        swept.failed += 1;
                     }
-                    Some(Status::Issued | Status::Creating | Status::Active) => {}
-                    // Of a row that is gone, nobody can say what the queue holds.
-                    None => tracing::error!(
-                        queue = self.names.queue(id),
-                        "this queue has no row in {}; look at what it holds before it is deleted",
-                        self.names.messages()
-                    ),
                 }
             }
             page = next;
             if page.is_none() {
-                return Ok(removed);
+                return Ok(swept);
+            }
+        }
+    }
+
+    async fn remove_if_left(&self, id: MsgId) -> Result<bool, Fault> {
+        match row(&self.sdk, &self.names, id).await?.map(|row| row.status) {
+            Some(Status::Archived | Status::Expired | Status::Signal) => {
+                self.queues.remove_in_turn(id).await?;
+                Ok(true)
+            }
+            Some(Status::Issued | Status::Creating | Status::Active) => Ok(false),
+            // Of a row that is gone, nobody can say what the queue holds.
+            None => {
+                tracing::error!(
+                    queue = self.names.queue(id),
+                    "this queue has no row in {}; look at what it holds before it is deleted",
+                    self.names.messages()
+                );
+                Ok(false)
             }
         }
     }
