@@ -1,10 +1,11 @@
 //! What every backend must do: plain functions, run on each of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use surety_core::bundle::Bundle;
-use surety_core::canary::{Canary, Course, Tally};
+use surety_core::canary::{Canary, Counts, Course, Tally};
 use surety_core::deployment::{Change, Deployed, HISTORY_MAX, NewDeployment, Revocation};
 use surety_core::effect::Closed;
 use surety_core::endorse::{Claim, Endorsements};
@@ -301,6 +302,24 @@ async fn the_catalog_keeps_canaries_and_revocations(backend: &Backend) {
         catalog.change_modules(change).await.unwrap();
         assert_eq!(catalog.canaries().await.unwrap(), [canary]);
     }
+    // What is counted adds up, and goes to the trial that it was counted of.
+    let counts = |calls| Counts { new: canary(calls, Course::Runs).new, ..Counts::default() };
+    let name = "screen".parse().unwrap();
+    let count = |since, n| {
+        let (counts, name) = (counts(n), &name);
+        async move { catalog.count_canary(name, since, &counts).await.unwrap() }
+    };
+    assert_eq!(count(now, 1).await, None, "it has ended");
+    let change = Change { canary: Some(canary(0, Course::Runs)), ..Change::new(now) };
+    catalog.change_modules(change).await.unwrap();
+    assert_eq!(count(now.after(Duration::from_millis(1)), 1).await, None, "another trial");
+    assert_eq!(count(now, 2).await, Some(canary(2, Course::Runs)));
+    let (three, four) = tokio::join!(count(now, 3), count(now, 4));
+    let last = [three, four].map(|canary| canary.unwrap().new.calls).into_iter().max();
+    assert_eq!(last, Some(9));
+    assert_eq!(count(now, 0).await, Some(canary(9, Course::Runs)));
+    assert_eq!(catalog.canaries().await.unwrap(), [canary(9, Course::Runs)]);
+
     let revocation = |reason: &str| Revocation {
         digest: Digest::of(b"two"),
         reason: reason.to_owned(),

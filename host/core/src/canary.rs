@@ -125,12 +125,7 @@ impl Tally {
             Some(failure) => {
                 *self.failures.entry(failure.kind.as_str().to_owned()).or_default() += 1;
             }
-            None => {
-                let known = self.states.contains_key(record.to.as_str());
-                let room = known || self.states.len() < STATES_MAX;
-                let state = if room { record.to.as_str() } else { OTHERS };
-                *self.states.entry(state.to_owned()).or_default() += 1;
-            }
+            None => self.count_state(record.to.as_str(), 1),
         }
     }
 
@@ -139,6 +134,28 @@ impl Tally {
         self.timed += 1;
         self.micros = self.micros.saturating_add(micros);
         self.micros_max = self.micros_max.max(micros);
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        let Self { calls, states, failures, fuel, timed, micros, micros_max } = other;
+        self.calls += calls;
+        self.fuel = self.fuel.saturating_add(*fuel);
+        self.timed += timed;
+        self.micros = self.micros.saturating_add(*micros);
+        self.micros_max = self.micros_max.max(*micros_max);
+        for (kind, n) in failures {
+            *self.failures.entry(kind.clone()).or_default() += n;
+        }
+        for (state, n) in states {
+            self.count_state(state, *n);
+        }
+    }
+
+    fn count_state(&mut self, state: &str, n: u64) {
+        let known = self.states.contains_key(state);
+        let state = if known || self.states.len() < STATES_MAX { state } else { OTHERS };
+        *self.states.entry(state.to_owned()).or_default() += n;
     }
 
     /// Those that failed.
@@ -153,6 +170,23 @@ impl Tally {
             0 => 0.0,
             calls => self.failed() as f64 * 100.0 / calls as f64,
         }
+    }
+}
+
+/// What became of calls while a canary ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Of those that it would replace.
+    pub old: Tally,
+    /// Of its own.
+    pub new: Tally,
+}
+
+impl Counts {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        self.old.add(&other.old);
+        self.new.add(&other.new);
     }
 }
 
@@ -199,10 +233,22 @@ pub struct Canary {
 }
 
 impl Canary {
+    /// Adds what was counted of it.
+    pub fn add(&mut self, counts: &Counts) {
+        self.old.add(&counts.old);
+        self.new.add(&counts.new);
+    }
+
     /// Whether it gets calls.
     #[must_use]
     pub fn runs(&self) -> bool {
         self.course == Course::Runs
+    }
+
+    /// Whether it is the trial that began at this time, and runs.
+    #[must_use]
+    pub fn is_trial_of(&self, started_at: Time) -> bool {
+        self.runs() && self.started_at == started_at
     }
 
     /// Why it must stop; none while it may go on.

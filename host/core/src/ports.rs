@@ -11,7 +11,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::canary::Canary;
+use crate::canary::{Canary, Counts};
 use crate::deployment::{Change, Deployed, Revocation};
 use crate::effect::{Budget, Entry, Outcome, Outside, Request};
 use crate::machine::{Call, Loaded, Next, Ran, Step};
@@ -404,6 +404,17 @@ pub trait Catalog: Send + Sync {
     /// The last canary of each module.
     async fn canaries(&self) -> Result<Vec<Canary>, Fault>;
 
+    /// Adds to what was counted of the module's canary that runs since this time, and
+    /// gives it as it is then, with what other processes counted; none when that one
+    /// has ended. A call that failed may have added, and may be made again: counts are
+    /// for comparing, and nothing else rests on them.
+    async fn count_canary(
+        &self,
+        name: &ModuleName,
+        started_at: Time,
+        counts: &Counts,
+    ) -> Result<Option<Canary>, Fault>;
+
     /// On return the revocation is durable. A second one of the same component
     /// changes nothing.
     async fn revoke(&self, revocation: Revocation) -> Result<(), Fault>;
@@ -429,7 +440,7 @@ pub trait Catalog: Send + Sync {
     /// A number that grows with every change of modules, canaries, revocations or
     /// workflows, by this process or another: by two answers to one process, it knows
     /// whether what it read between them may be old. What changed nothing may leave
-    /// it, and so may the tally of a canary that goes on.
+    /// it, and so may what is counted of a canary that goes on.
     async fn revision(&self) -> Result<u64, Fault>;
 }
 

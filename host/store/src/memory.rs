@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use surety_core::bundle::Bundle;
-use surety_core::canary::Canary;
+use surety_core::canary::{Canary, Counts};
 use surety_core::deployment::{self, Change, Deployed, NewDeployment, Revocation};
 use surety_core::effect::Entry;
 use surety_core::machine::{Loaded, Next, Step};
@@ -384,6 +384,21 @@ impl Catalog for Backend {
         }
         state.revision += 1;
         Ok(())
+    }
+
+    async fn count_canary(
+        &self,
+        name: &ModuleName,
+        started_at: Time,
+        counts: &Counts,
+    ) -> Result<Option<Canary>, Fault> {
+        let mut state = self.state();
+        let canary = state.canaries.get_mut(name);
+        let canary = canary.filter(|canary| canary.is_trial_of(started_at));
+        Ok(canary.map(|canary| {
+            canary.add(counts);
+            canary.clone()
+        }))
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Fault> {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use surety_core::canary::Canary;
+use surety_core::canary::{Canary, Counts};
 use surety_core::deployment::{Change, Deployed, Revocation};
 use surety_core::ports::{Busy, Catalog, DeployError, Fault};
-use surety_core::types::{Digest, ModuleName, MsgType};
+use surety_core::types::{Digest, ModuleName, MsgType, Time};
 
 use super::entries::{Entry, putting};
 use super::item::{Fields, Item, item, n, names as placeholders, s, t};
@@ -51,6 +51,15 @@ impl Catalog for Aws {
     async fn canaries(&self) -> Result<Vec<Canary>, Fault> {
         let read = |entry: &Item| Fields::of(entry, "the entry of a canary").json("canary");
         self.entries(Entry::Canary).await?.iter().map(read).collect()
+    }
+
+    async fn count_canary(
+        &self,
+        name: &ModuleName,
+        started_at: Time,
+        counts: &Counts,
+    ) -> Result<Option<Canary>, Fault> {
+        self.count(name, started_at, counts).await
     }
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), Fault> {

@@ -7,7 +7,7 @@
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use semver::Version;
 use serde::{Deserialize, Serialize};
-use surety_core::canary::Canary;
+use surety_core::canary::{Canary, Counts};
 use surety_core::deployment::{self, Change, Deployed, NewDeployment};
 use surety_core::endorse::Endorsements;
 use surety_core::ports::{Busy, DeployError, Deployment, Fault};
@@ -15,7 +15,7 @@ use surety_core::types::{Digest, ModuleName, Time};
 
 use super::entries::{Entry, fitting, putting};
 use super::item::{Fields, Item, item, n, s, t};
-use super::transact::Canceled;
+use super::transact::{Canceled, transact};
 use super::{Aws, names};
 
 /// How often a change is tried that others were faster than. People and pipelines
@@ -152,27 +152,11 @@ fn deleting(table: &str, key: Item) -> TransactWriteItem {
     TransactWriteItem::builder().delete(delete.expect("table and key are set")).build()
 }
 
-/// By what one trial of a module is told from the next.
-fn trial(canary: &Canary) -> String {
-    format!("{}@{}", canary.digest, canary.started_at.as_millis())
-}
-
-/// The write of a canary. One that runs does not take the place of the same one that
-/// has ended: another process ended it, and this one does not know yet.
-fn canary(table: &str, canary: &Canary) -> Result<TransactWriteItem, Fault> {
+/// The entry of a canary.
+fn canary(canary: &Canary) -> Result<Item, Fault> {
     let mut entry = Entry::Canary.key(&canary.name);
-    let runs = u64::from(canary.runs());
-    entry.extend(item([
-        ("canary", s(json(canary)?)),
-        ("trial", s(trial(canary))),
-        ("runs", n(runs)),
-    ]));
-    if !canary.runs() {
-        return Ok(putting(table, entry, None, Item::new()));
-    }
-    let condition = "attribute_not_exists(#trial) OR #trial <> :trial OR #runs = :runs";
-    let values = item([(":trial", s(trial(canary))), (":runs", n(1u64))]);
-    Ok(putting(table, entry, Some(condition), values))
+    entry.insert("canary".to_owned(), s(json(canary)?));
+    Ok(entry)
 }
 
 impl Aws {
@@ -191,10 +175,7 @@ impl Aws {
             match self.try_change(&name, change).await? {
                 Ok(()) => return Ok(()),
                 Err(Canceled::Fault(fault)) => return Err(fault.into()),
-                Err(Canceled::Conditions(_)) => {
-                    let chance = u32::from(self.clock.random()[9]);
-                    tokio::time::sleep(DELAY + DELAY * chance / 256).await;
-                }
+                Err(Canceled::Conditions(_)) => self.rest_a_little().await,
             }
         }
         let why = format!("others change what is deployed of `{name}` all the time");
@@ -209,12 +190,53 @@ impl Aws {
 
     async fn put_canary(&self, new: Option<&Canary>) -> Result<(), Fault> {
         let Some(new) = new else { return Ok(()) };
-        let writes = vec![canary(&self.names.catalog(), new)?];
-        match self.write_entries(writes, None).await {
-            // What another process ended stays so.
-            Ok(()) | Err(Canceled::Conditions(_)) => Ok(()),
+        let write = putting(&self.names.catalog(), canary(new)?, None, Item::new());
+        match self.write_entries(vec![write], None).await {
+            Ok(()) => Ok(()),
             Err(Canceled::Fault(fault)) => Err(fault),
+            Err(Canceled::Conditions(_)) => {
+                let why = "a write without a condition was refused by one".to_owned();
+                Err(Fault::Unavailable(why))
+            }
         }
+    }
+
+    /// Adds to what was counted of a canary, unless it has ended.
+    pub(super) async fn count(
+        &self,
+        name: &ModuleName,
+        started_at: Time,
+        counts: &Counts,
+    ) -> Result<Option<Canary>, Fault> {
+        let table = self.names.catalog();
+        for _ in 0..ATTEMPTS_MAX {
+            let entry = self.entry(Entry::Canary, name.as_str()).await?.unwrap_or_default();
+            let fields = Fields::of(&entry, "the entry of a canary");
+            let there =
+                fields.has("canary").then(|| fields.json::<Canary>("canary")).transpose()?;
+            let Some(mut counted) = there.filter(|there| there.is_trial_of(started_at)) else {
+                return Ok(None);
+            };
+            if *counts == Counts::default() {
+                return Ok(Some(counted));
+            }
+            counted.add(counts);
+            let before = item([(":before", s(fields.text("canary")?))]);
+            let put = putting(&table, canary(&counted)?, Some("#canary = :before"), before);
+            let what = format!("counting calls of the canary of {name}");
+            match transact(&self.sdk, &self.clock, vec![put], &what).await {
+                Ok(()) => return Ok(Some(counted)),
+                Err(Canceled::Conditions(_)) => self.rest_a_little().await,
+                Err(Canceled::Fault(fault)) => return Err(fault),
+            }
+        }
+        let why = format!("others count calls of the canary of `{name}` all the time");
+        Err(Fault::Busy(Busy { why, after: DELAY * ATTEMPTS_MAX }))
+    }
+
+    async fn rest_a_little(&self) {
+        let chance = u32::from(self.clock.random()[9]);
+        tokio::time::sleep(DELAY + DELAY * chance / 256).await;
     }
 
     /// Makes the change, unless another is made in between.
@@ -255,7 +277,7 @@ impl Aws {
         }
         writes.push(history.write(&table)?);
         if let Some(canary) = &change.canary {
-            writes.push(self::canary(&table, canary)?);
+            writes.push(putting(&table, self::canary(canary)?, None, Item::new()));
         }
         Ok(self.write_entries(writes, numbers).await)
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use surety_core::canary::Canary;
+use surety_core::canary::{Canary, Counts};
 use surety_core::deployment::{Change, Deployed, Revocation};
 use surety_core::ports::{Catalog, DeployError, Fault};
 use surety_core::types::{Digest, ModuleName, MsgType, Time};
@@ -39,6 +39,17 @@ impl Catalog for Embedded {
         let sql = "SELECT canary FROM canary ORDER BY name";
         let read = |row: &Row<'_>| json(row, 0);
         self.readers.read(move |db| db.prepare(sql)?.query_map([], read)?.collect()).await
+    }
+
+    async fn count_canary(
+        &self,
+        name: &ModuleName,
+        started_at: Time,
+        counts: &Counts,
+    ) -> Result<Option<Canary>, Fault> {
+        let (name, counts) = (name.clone(), counts.clone());
+        let job = move |db: &Connection| deployments::count(db, &name, started_at, &counts);
+        self.committer.write(job, |_: &Option<Canary>| {}).await
     }
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), Fault> {

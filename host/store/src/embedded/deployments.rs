@@ -4,6 +4,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
+use surety_core::canary::{Canary, Counts};
 use surety_core::deployment::{self, Change, Deployed, NewDeployment};
 use surety_core::ports::{DeployError, Deployment};
 use surety_core::types::{Digest, ModuleName, Time};
@@ -36,10 +37,33 @@ pub(super) fn change(
         }
     }
     if let Some(canary) = canary {
-        let sql = "INSERT OR REPLACE INTO canary VALUES (?, ?)";
-        db.execute(sql, params![canary.name.as_str(), text(canary)?])?;
+        put_canary(db, canary)?;
     }
     Ok(Ok(()))
+}
+
+fn put_canary(db: &Connection, canary: &Canary) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO canary VALUES (?, ?)";
+    db.execute(sql, params![canary.name.as_str(), text(canary)?]).map(|_| ())
+}
+
+/// Adds to what was counted of a canary, unless it has ended.
+pub(super) fn count(
+    db: &Connection,
+    name: &ModuleName,
+    started_at: Time,
+    counts: &Counts,
+) -> rusqlite::Result<Option<Canary>> {
+    let sql = "SELECT canary FROM canary WHERE name = ?";
+    let canary = db.query_row(sql, [name.as_str()], |row| json::<Canary>(row, 0)).optional()?;
+    let Some(mut canary) = canary.filter(|canary| canary.is_trial_of(started_at)) else {
+        return Ok(None);
+    };
+    if *counts != Counts::default() {
+        canary.add(counts);
+        put_canary(db, &canary)?;
+    }
+    Ok(Some(canary))
 }
 
 /// The other content that a version has.

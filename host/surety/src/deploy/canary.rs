@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use surety_core::canary::{Canary, Course};
+use surety_core::canary::{Canary, Counts, Course};
 use surety_core::deployment::{Change, removed};
 use surety_core::refusal::{Code, Refusal};
-use surety_core::types::ModuleName;
+use surety_core::types::{ModuleName, Time};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Deployer, NotDeployed, finish};
@@ -96,15 +96,28 @@ impl Deployer {
         for (name, due) in self.routes.canaries().due() {
             let done = match due {
                 Due::Stop(why) => self.end_now(&name, End::Stop(why)).await.map(|_| ()),
-                Due::Keep(canary) => {
-                    let change = Change { canary: Some(*canary), ..Change::new(self.clock.now()) };
-                    self.change(change).await
-                }
+                Due::Keep(started_at, counts) => self.keep(&name, started_at, &counts).await,
             };
             if let Err(error) = done {
                 tracing::warn!(%name, ?error, "a canary's counts are not kept");
             }
         }
         drop(turn);
+    }
+
+    /// Adds what was counted here to what is kept.
+    async fn keep(
+        &self,
+        name: &ModuleName,
+        started_at: Time,
+        counts: &Counts,
+    ) -> Result<(), NotDeployed> {
+        match self.catalog.count_canary(name, started_at, counts).await {
+            Ok(Some(canary)) => self.routes.canaries().kept(canary),
+            // Another host ended it, which this one is about to hear.
+            Ok(None) => {}
+            Err(fault) => return Err(NotDeployed::Fault(fault)),
+        }
+        Ok(())
     }
 }

@@ -27,7 +27,7 @@ impl Deployer {
         self.load_revocations().await?;
         // Before the modules, so that none of them is a stable one for a moment.
         for canary in self.catalog.canaries().await? {
-            // One that is known is counted here, and the counts of here are newer.
+            // Of one that is known, what all hosts count is kept and read each second.
             let known = self.routes.canaries().of(&canary.name);
             let same = known.is_some_and(|known| {
                 (known.started_at, &known.course) == (canary.started_at, &canary.course)
