@@ -3,6 +3,7 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+mod deep;
 mod embedded;
 mod findings;
 mod memory;
@@ -22,7 +23,7 @@ use thiserror::Error;
 
 #[cfg(feature = "aws")]
 pub use aws::{AwsAdmin, AwsChange, AwsConfig, AwsPlan, Bodies, QueueKind, Role, aws_policy};
-pub use embedded::{EmbeddedConfig, examine};
+pub use embedded::{EmbeddedConfig, examine, examine_messages};
 pub use findings::{Finding, Grade};
 pub use memory::Memory;
 pub use moving::{Exported, Imported, MoveError};

@@ -75,7 +75,7 @@ fn remedy(code: &str) -> Option<&'static str> {
         | "SignatureDoesNotMatch"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException" => {
-            "renew the credentials, and look at this machine's clock"
+            "renew the credentials, and look at `region` and at this machine's clock"
         }
         "ResourceNotFoundException" | "TableNotFoundException" => {
             "`surety aws apply` makes the tables; look at `region` and `prefix`, too"

@@ -13,6 +13,7 @@ mod archive;
 mod catalog;
 mod clients;
 mod committer;
+mod deep;
 mod deployments;
 mod doctor;
 mod feeder;
@@ -38,6 +39,7 @@ use self::readers::Readers;
 use crate::queue::Queue;
 use crate::{OpenError, Upkeep};
 
+pub use deep::examine_messages;
 pub use doctor::examine;
 
 /// Where the data lies, and how much of it there may be.

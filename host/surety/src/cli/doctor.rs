@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use surety_core::ports::Clock as _;
 use surety_store::{AwsAdmin, EmbeddedConfig, Finding, Grade};
 
 use super::Common;
@@ -18,6 +19,10 @@ pub(super) struct Doctor {
     /// On AWS: only look, so that an operator's identity is enough
     #[arg(long)]
     no_probe: bool,
+    /// Also look at every open message: whether a ticket, a timer or a person will move
+    /// it. Names each that nothing will move
+    #[arg(long)]
+    deep: bool,
     /// The host's configuration
     #[arg(long, env = "SURETY_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -26,7 +31,7 @@ pub(super) struct Doctor {
 impl Doctor {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
         let config = common.config(self.config.as_ref())?;
-        let findings = examine(&config, !self.no_probe)?;
+        let findings = examine(&config, !self.no_probe, self.deep)?;
         common.output().value(&findings, |findings| show(findings))?;
         match findings.iter().filter(|finding| finding.grade == Grade::Problem).count() {
             0 => Ok(()),
@@ -35,13 +40,27 @@ impl Doctor {
     }
 }
 
-fn examine(config: &Config, probe: bool) -> anyhow::Result<Vec<Finding>> {
+fn examine(config: &Config, probe: bool, deep: bool) -> anyhow::Result<Vec<Finding>> {
+    let clock = Arc::new(SystemClock);
     Ok(match config.store.backend {
         Backend::Memory => vec![],
-        Backend::Embedded => surety_store::examine(&EmbeddedConfig::new(config.data_folder()?)),
+        Backend::Embedded => {
+            let store = EmbeddedConfig::new(config.data_folder()?);
+            let mut findings = surety_store::examine(&store);
+            if deep {
+                findings.extend(surety_store::examine_messages(&store, clock.now()));
+            }
+            findings
+        }
         Backend::Aws => {
-            let admin = AwsAdmin::new(&config.store.aws, Arc::new(SystemClock))?;
-            tokio::runtime::Runtime::new()?.block_on(admin.doctor(probe))
+            let admin = AwsAdmin::new(&config.store.aws, clock)?;
+            tokio::runtime::Runtime::new()?.block_on(async {
+                let mut findings = admin.doctor(probe).await;
+                if deep {
+                    findings.extend(admin.deep().await);
+                }
+                findings
+            })
         }
     })
 }

@@ -8,6 +8,7 @@
 
 mod apply;
 mod ask;
+mod deep;
 mod doctor;
 mod look;
 mod plan;

@@ -10,7 +10,8 @@ use crate::aws::{AwsConfig, Bodies};
 pub enum Role {
     /// A process that serves; and `surety doctor`, which tries what it needs.
     Host,
-    /// Who makes and changes tables and queues: `surety aws plan` and `apply`.
+    /// Who makes and changes tables and queues: `surety aws plan` and `apply`. Beside a
+    /// host's, who reads all messages at once: `surety doctor --deep`, `surety export`.
     Operator,
     /// Who looks at messages without a host: Reference and the archive.
     Reader,
@@ -79,6 +80,8 @@ const TABLES: &[&str] = &[
 ];
 /// On the catalog: the note of what the tables are.
 const NOTE: &[&str] = &["dynamodb:GetItem", "dynamodb:PutItem"];
+/// On the messages: to look at all of them.
+const ALL: &[&str] = &["dynamodb:Scan"];
 /// On feeder queues.
 const FEEDERS_MADE: &[&str] = &[
     "sqs:CreateQueue",
@@ -201,6 +204,7 @@ pub fn policy(config: &AwsConfig, role: Role, account: Option<&str>) -> Value {
         Role::Operator => {
             statements.push(allow("Tables", TABLES, arns.indexed(&all)));
             statements.push(allow("Note", NOTE, arns.tables(&[catalog])));
+            statements.push(allow("Messages", ALL, arns.tables(&[messages])));
             statements.push(allow("Feeder", FEEDERS_MADE, arns.feeders()));
         }
         Role::Reader => {
@@ -314,7 +318,8 @@ mod tests {
 
     #[test]
     fn an_operator_may_do_what_it_calls_and_no_more() {
-        let files = ["apply.rs", "ask.rs", "look.rs"].map(|name| folder().join("admin").join(name));
+        let files = ["apply.rs", "ask.rs", "deep.rs", "look.rs"]
+            .map(|name| folder().join("admin").join(name));
         assert_eq!(granted(Role::Operator), called(&files));
     }
 
