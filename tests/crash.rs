@@ -7,23 +7,22 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use surety_core::bundle::Bundle;
 use surety_core::intake::IntakeError;
 use surety_core::ports::Found;
-use surety_core::reconcile::{Mode, reconcile};
 use surety_core::record::Cause;
 use surety_core::refusal::Code;
 use surety_core::types::MsgId;
 use surety_tests::backend::Backend;
 use surety_tests::clock::VirtualClock;
 use surety_tests::fuse::{Fuse, fused};
-use surety_tests::rig::{Rig, envelope, text};
+use surety_tests::rig::{Rig, envelope};
 use surety_tests::scripted::Scripted;
+use surety_tests::story::{Story, assert_end, assert_shown};
 
-/// What the messages of a run do, where each must end, and after how many
-/// revisions.
-fn payloads() -> Vec<(Value, &'static str, u64)> {
+/// What the messages of a run do.
+fn stories() -> Vec<Story> {
     vec![
         (json!({"first": "ok"}), "done", 2),
         (json!({"first": "heals"}), "done", 3),
@@ -38,7 +37,7 @@ fn payloads() -> Vec<(Value, &'static str, u64)> {
 
 /// Issues, submits and runs everything; tells which messages were acknowledged.
 async fn work(rig: &Rig, ids: &mut Vec<MsgId>, acknowledged: &mut Vec<MsgId>) {
-    for (payload, ..) in payloads() {
+    for (payload, ..) in stories() {
         let id = rig.msg_id().await;
         ids.push(id);
         rig.submit_body(&envelope(id, &payload)).await.expect("accepted");
@@ -60,6 +59,7 @@ async fn crash_at(backend: &Backend, point: usize) {
     {
         let rig = Rig::new(fused(&stores, &fuse), &clock, &actions);
         rig.register().await;
+        rig.deploy().await;
         tokio::select! {
             biased;
             () = fuse.burnt() => {}
@@ -75,41 +75,20 @@ async fn crash_at(backend: &Backend, point: usize) {
         let found = rig.stores.guarantee.load(*id).await.expect("readable");
         assert!(!matches!(found, Found::Nothing), "I1: {id} is lost at {point}");
     }
+    let stuck = backend.stuck(clock.clone()).await;
+    assert!(stuck.is_empty(), "I1: at {point}: {stuck:#?}");
     // A client that got no answer sends the same again.
-    for (id, (payload, ..)) in ids.iter().zip(payloads()) {
+    for (id, (payload, ..)) in ids.iter().zip(stories()) {
         rig.submit_body(&envelope(*id, &payload)).await.expect("accepted");
     }
     rig.run().await;
-    for (id, (payload, end, revisions)) in ids.iter().zip(payloads()) {
-        check_end(&rig, *id, &payload, end, revisions, point).await;
+    let what = format!("at {point}");
+    for (id, story) in ids.iter().zip(stories()) {
+        assert_end(&rig, *id, &story, &what).await;
     }
     actions.assert_fixed_input();
-    let stores = &rig.stores;
-    let report = reconcile(&*stores.guarantee, &*stores.archive, &*stores.reference, Mode::Check);
-    let report = report.await.expect("reconciled");
-    assert!(report.is_clean(), "I6: at {point}: {report:?}");
+    assert_shown(&rig, &what).await;
     rig.stores.close().await;
-}
-
-async fn check_end(rig: &Rig, id: MsgId, payload: &Value, end: &str, revisions: u64, point: usize) {
-    let shown = rig.stores.reference.get(id).await.expect("readable").expect("shown");
-    assert_eq!(shown.msg_state.as_str(), end, "I1: {id} at {point}");
-    // I3: as many revisions as in a run without a crash.
-    assert_eq!(shown.seq, revisions, "I3: {id} at {point}");
-    match rig.stores.guarantee.load(id).await.expect("readable") {
-        Found::Open(loaded) => {
-            assert!(shown.parked, "{id} at {point}");
-            assert_eq!(loaded.records.len() as u64, revisions + 1, "I3: {id} at {point}");
-        }
-        Found::Archived => {
-            let packed = rig.stores.archive.get(id).await.expect("readable").expect("a bundle");
-            let bundle = Bundle::unpack(&packed).expect("a bundle");
-            assert_eq!(*bundle.message.text, *text(id, payload), "I2: {id} at {point}");
-            let records = bundle.verify().expect("I10: the chain holds");
-            assert_eq!(records.len() as u64, revisions + 1, "I3: {id} at {point}");
-        }
-        Found::Nothing => panic!("I1: {id} vanished at {point}"),
-    }
 }
 
 /// The number of crash points of a run without a crash.
@@ -148,7 +127,7 @@ struct Moved {
 
 /// What the messages are told to do, and where each must end: approved by two,
 /// cancelled while it waits, redriven and failed again.
-fn moved() -> [(Value, &'static str, u64); 3] {
+fn moved() -> [Story; 3] {
     [
         (json!({"first": "large"}), "done", 5),
         (json!({"first": "large"}), "refused", 3),
@@ -227,13 +206,12 @@ async fn crash_moved_at(backend: &Backend, point: usize) {
     let stores = backend.open(clock.clone());
     let rig = Rig::new(stores.clone(), &clock, &actions);
     work_moved(&rig, &mut moved_so_far).await;
-    for (id, (payload, end, revisions)) in moved_so_far.ids.iter().zip(moved()) {
-        check_end(&rig, *id, &payload, end, revisions, point).await;
+    let what = format!("at {point}");
+    for (id, story) in moved_so_far.ids.iter().zip(moved()) {
+        assert_end(&rig, *id, &story, &what).await;
     }
     actions.assert_fixed_input();
-    let report = reconcile(&*stores.guarantee, &*stores.archive, &*stores.reference, Mode::Check);
-    let report = report.await.expect("reconciled");
-    assert!(report.is_clean(), "I6: at {point}: {report:?}");
+    assert_shown(&rig, &what).await;
     rig.stores.close().await;
 }
 

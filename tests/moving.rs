@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use surety_core::bundle::Bundle;
+use surety_core::canary::{Canary, Course, Tally};
 use surety_core::deployment::{Change, NewDeployment, Revocation};
+use surety_core::effect::{Effect, Entry, Request, Response};
 use surety_core::endorse::Endorsements;
 use surety_core::intake::IntakeError;
-use surety_core::ports::{Catalog, Deployment, Found, Use};
+use surety_core::machine::{Loaded, Phase};
+use surety_core::ports::{Actions as _, Catalog, Deployment, Found, Use};
 use surety_core::record::Sealed;
 use surety_core::refusal::Code;
 use surety_core::types::{Digest, MsgId, Time};
@@ -26,12 +29,14 @@ const WAITS: usize = 1;
 const PARKED: usize = 2;
 const ARCHIVED: usize = 3;
 const FIRST: usize = 4;
-const SCRIPTS: [(&str, &str); 5] = [
+const CLOSES: usize = 5;
+const SCRIPTS: [(&str, &str); 6] = [
     ("heals", "done"),
     ("large", "done"),
     ("permanent", "failed"),
     ("ok", "done"),
     ("refuse", "refused"),
+    ("ok", "done"),
 ];
 
 fn payload(n: usize) -> Value {
@@ -44,6 +49,20 @@ struct Filled {
     unused: MsgId,
     expired: MsgId,
     signal: MsgId,
+}
+
+/// One that ran, with what was counted of it.
+fn canary() -> Canary {
+    Canary {
+        name: "screen".parse().unwrap(),
+        version: "1.1.0".parse().unwrap(),
+        digest: Digest::of(b"1.1.0"),
+        share: "10%".parse().unwrap(),
+        started_at: Time::from_millis(3),
+        course: Course::Stopped { at: Time::from_millis(9), why: "rolled back".to_owned() },
+        old: Tally { calls: 9, fuel: 90, ..Tally::default() },
+        new: Tally { calls: 1, ..Tally::default() },
+    }
 }
 
 async fn deploy(catalog: &dyn Catalog) {
@@ -74,6 +93,8 @@ async fn deploy(catalog: &dyn Catalog) {
         revoked_by: "ops".to_owned(),
     };
     catalog.revoke(revocation).await.unwrap();
+    let change = Change { canary: Some(canary()), ..Change::new(Time::from_millis(11)) };
+    catalog.change_modules(change).await.unwrap();
     for version in 1..=2 {
         let text = workflow(version).into();
         catalog.put_workflow("transfer".parse().unwrap(), version, text).await.unwrap();
@@ -95,9 +116,32 @@ async fn fill(rig: &Rig) -> Filled {
     let signed: Value = serde_json::from_str(signed["message"].as_str().unwrap()).unwrap();
     let signal = signed["msg_id"].as_str().unwrap().parse().unwrap();
     rig.intake.signal(ids[WAITS], &"approve".parse().unwrap(), body.as_bytes()).await.unwrap();
+    // One that is final, and not in the archive.
+    ids[CLOSES] = rig.submit(payload(CLOSES)).await;
+    while open(&rig.stores, ids[CLOSES]).await.head.phase != Phase::Final {
+        let lease = rig.at_hand().await.expect("its ticket");
+        rig.controller.handle(lease).await.unwrap();
+    }
     // One whose first ticket nobody has taken.
     ids[FIRST] = rig.submit(payload(FIRST)).await;
+    // It did something outside, and came to no commit.
+    rig.stores.guarantee.journal(ids[FIRST], 0, 0, entry(&rig.actions)).await.unwrap();
     Filled { ids, unused: rig.msg_id().await, expired, signal }
+}
+
+async fn open(stores: &Stores, id: MsgId) -> Loaded {
+    match stores.guarantee.load(id).await.unwrap() {
+        Found::Open(loaded) => *loaded,
+        other => panic!("{id} is not open: {other:?}"),
+    }
+}
+
+/// What `first` did: a request, and what it was given.
+fn entry(actions: &Scripted) -> Entry {
+    let module = actions.resolve(&"first@^1".parse().unwrap()).unwrap().reference();
+    let request = Request::new("POST", true, "bank.example", "/debit", Vec::new(), b"{}".to_vec());
+    let response = Response { status: 200, headers: Vec::new(), body: b"done".to_vec() };
+    Entry { module, effect: Effect { request: request.unwrap(), outcome: Ok(response) } }
 }
 
 async fn records(stores: &Stores, id: MsgId) -> Vec<Sealed> {
@@ -167,7 +211,7 @@ async fn moved(from: &Backend, to: &Backend, folder: &Path) {
     let deployments = source.stores.moving.deployments().await.unwrap();
     assert_eq!(deployments.len(), 3);
     let exported = source.stores.export(folder).await.unwrap();
-    assert_eq!((exported.open, exported.archived), (4, 1), "{way}");
+    assert_eq!((exported.open, exported.archived), (5, 1), "{way}");
     assert_eq!(source.stores.export(folder).await.unwrap(), exported, "again, {way}");
     source.stores.close().await;
 
@@ -188,7 +232,10 @@ async fn moved(from: &Backend, to: &Backend, folder: &Path) {
     assert_eq!((again.messages_new, again.msg_ids_new), (0, 0), "{way}");
     assert!(again.reference.is_clean(), "I6: {way}: {:?}", again.reference);
     assert_eq!(stores.moving.deployments().await.unwrap(), deployments, "{way}");
+    let journal = open(&stores, filled.ids[FIRST]).await.journal;
+    assert_eq!(journal, [entry(&source.actions)], "{way}");
     let catalog = &stores.catalog;
+    assert_eq!(catalog.canaries().await.unwrap(), [canary()], "{way}");
     assert_eq!(catalog.workflows().await.unwrap().len(), 2, "{way}");
     assert_eq!(catalog.revocations().await.unwrap()[0].reason, "a hole", "{way}");
     assert_eq!(stores.clients.list().await.unwrap().len(), 2, "{way}");

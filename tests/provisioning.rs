@@ -102,23 +102,11 @@ impl Cloud {
     }
 
     fn tables(&self) -> aws_sdk_dynamodb::Client {
-        use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
-        let config = Builder::new()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(self.dynamo.url());
-        aws_sdk_dynamodb::Client::from_conf(config.build())
+        surety_tests::cloud::tables(&self.dynamo.url())
     }
 
     fn queues(&self) -> aws_sdk_sqs::Client {
-        use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region};
-        let config = Builder::new()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(self.sqs.url());
-        aws_sdk_sqs::Client::from_conf(config.build())
+        surety_tests::cloud::queues(&self.sqs.url())
     }
 
     /// Writes a number into the note of what the tables are.
@@ -320,8 +308,9 @@ async fn the_doctor_says_what_to_do() {
     let url = queues.get_queue_url().queue_name("t-feeder-dead").send().await.unwrap();
     let send = queues.send_message().queue_url(url.queue_url().unwrap());
     send.message_body("{}").send().await.unwrap();
-    let found = cloud.surety(&["doctor"]).await.with(0);
+    let found = cloud.surety(&["doctor", "--deep"]).await.with(0);
     assert!(found.out.contains("about 1 tickets"), "{}", found.out);
+    assert!(found.out.contains("the open messages: 0 are open"), "{}", found.out);
 
     // Nobody there.
     let dynamo = cloud.dynamo.url();
@@ -368,4 +357,7 @@ async fn what_is_not_configured_is_said() {
     std::fs::write(data.join("surety.db"), "no database at all ".repeat(99)).unwrap();
     let found = surety(&config, &args).await.with(3);
     assert!(found.out.contains("restore the folder from a backup"), "{}", found.out);
+    let args = [&args[..], &["--deep"]].concat();
+    let found = surety(&config, &args).await.with(3);
+    assert!(found.out.contains("the open messages: cannot be read"), "{}", found.out);
 }

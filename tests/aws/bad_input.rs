@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use surety_cloud::faults::Refusal;
+use surety_cloud::{Chaos, FaultPlan, Knob};
 use surety_core::ports::{Fault, Found};
 use surety_store::{AwsConfig, Bodies, Config, Stores};
 use surety_tests::clock::VirtualClock;
@@ -47,6 +49,48 @@ async fn nobody_listening_is_said() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let stores = open(AwsConfig { dynamodb_endpoint: format!("http://{free}"), ..cloud.config() });
     said(stores.check().await, &["surety-messages"]);
+}
+
+#[tokio::test]
+async fn who_is_sent_away_is_told_why_and_loses_nothing() {
+    let policy = &["surety aws policy"][..];
+    let credentials = &["renew the credentials", "`region`", "clock"][..];
+    let refusals = [
+        (Refusal::Denied, policy),
+        (Refusal::Expired, credentials),
+        (Refusal::Unknown, credentials),
+        (Refusal::OtherRegion, credentials),
+    ];
+    for (refusal, remedy) in refusals {
+        let cloud = Cloud::start(Bodies::Sqs);
+        let clock = Arc::new(VirtualClock::default());
+        let rig = host(&cloud, &clock).await;
+        rig.register().await;
+        let id = rig.submit(json!({"first": "ok"})).await;
+        let lease = rig.at_hand().await.expect("its ticket");
+        let queues = Chaos { refuse: Knob::always(), refusal, ..Chaos::none() };
+        let tables = FaultPlan { refuse: Knob::always(), refusal, ..FaultPlan::none() };
+
+        // Another process, which has nothing at hand.
+        let other = open(cloud.config());
+        other.guarantee.load(id).await.unwrap();
+        cloud.chaos(queues.clone(), FaultPlan::none());
+        let words = [&["surety-feeder-0"], remedy].concat();
+        said(other.feeder.lease().await.map(|lease| lease.ticket), &words);
+        let queue = format!("surety-g-{id}");
+        let words = [&[&*queue], remedy].concat();
+        said(other.guarantee.load(id).await, &words);
+        cloud.chaos(Chaos::none(), tables);
+        let words = [&["surety-messages"], remedy].concat();
+        said(other.check().await, &words);
+        said(other.guarantee.load(id).await, &words);
+
+        // The turn that was under way ends without effect, and goes on later.
+        rig.controller.handle(lease).await.unwrap();
+        cloud.chaos(Chaos::none(), FaultPlan::none());
+        rig.run().await;
+        assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Archived));
+    }
 }
 
 #[tokio::test]

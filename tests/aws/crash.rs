@@ -9,8 +9,9 @@ use surety_store::Bodies;
 use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
 use surety_tests::rig::{Rig, envelope};
+use surety_tests::story::{Story, assert_end, assert_shown};
 
-use crate::work::{Story, assert_end, assert_shown, host, stories};
+use crate::work::{assert_none_stuck, host, stories};
 
 /// One message at a time, so that no run is longer than its own calls.
 async fn work(rig: &Rig, story: &Story, ids: &mut Vec<MsgId>, acknowledged: &mut bool) {
@@ -31,6 +32,7 @@ async fn crash_at(bodies: Bodies, story: &Story, point: u64) {
     let actions = {
         let rig = host(&cloud, &clock).await;
         rig.register().await;
+        rig.deploy().await;
         let gate = Gate::at(point);
         cloud.set_gate(&gate);
         tokio::select! {
@@ -41,6 +43,7 @@ async fn crash_at(bodies: Bodies, story: &Story, point: u64) {
         rig.actions
     };
     cloud.set_gate(&Gate::open());
+    assert_none_stuck(&cloud, &clock, &what).await;
 
     let rig = Rig::new(cloud.open(clock.clone()), &clock, &actions);
     for id in &ids {
@@ -73,15 +76,28 @@ async fn points(bodies: Bodies, story: &Story) -> u64 {
     gate.points()
 }
 
+/// Calls at the beginning and at the end of a story, each of which is a crash point.
+const EACH: u64 = 60;
+
+/// Between them a message that waits for days is swept again and again. Every so many
+/// calls: odd, and no multiple of a sweep's, so that each call of one gets its turn.
+const BETWEEN: usize = 29;
+
+/// Where to crash in a story of so many calls.
+fn crash_points(points: u64) -> impl Iterator<Item = u64> {
+    let (first, last) = (EACH.min(points), points.saturating_sub(EACH).max(EACH.min(points)));
+    (0..first).chain((first..last).step_by(BETWEEN)).chain(last..points)
+}
+
 async fn everywhere(bodies: Bodies) {
     let mut all = 0;
     for story in stories() {
         let points = points(bodies, &story).await;
         assert!(points > 20, "only {points} points in {story:?}");
-        for point in 0..points {
+        for point in crash_points(points) {
             crash_at(bodies, &story, point).await;
+            all += 1;
         }
-        all += points;
     }
     println!("{bodies:?}: {all} crash points");
 }

@@ -11,8 +11,9 @@ use surety_store::Bodies;
 use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
 use surety_tests::rig::{Rig, envelope};
+use surety_tests::story::{assert_end, assert_shown};
 
-use crate::work::{assert_end, assert_shown, host, stories};
+use crate::work::{host, stories};
 
 /// How often a client sends what it got no answer to, and the host a turn that was
 /// put off. A few times are enough; more is a message that does not move.

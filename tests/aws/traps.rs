@@ -13,8 +13,9 @@ use surety_store::{Bodies, Config};
 use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
 use surety_tests::rig::Rig;
+use surety_tests::story::{Story, assert_end, assert_shown};
 
-use crate::work::{Story, assert_end, assert_shown, host};
+use crate::work::host;
 
 fn story() -> Story {
     (json!({"first": "ok"}), "done", 2)
@@ -132,4 +133,24 @@ async fn queues_are_created_no_faster_than_configured() {
     let refused = rig.submit_body(&body).await.unwrap_err().to_string();
     assert!(refused.contains("creating the queue"), "{refused}");
     assert_eq!(cloud.sqs.calls()["CreateQueue"], 1);
+}
+
+#[tokio::test]
+async fn a_sweep_removes_more_queues_than_one_second_allows() {
+    let cloud = Cloud::start(Bodies::Sqs);
+    let clock = Arc::new(VirtualClock::default());
+    let rig = host(&cloud, &clock).await;
+    rig.register().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(rig.submit(story().0).await);
+    }
+    rig.run().await;
+    let config = surety_store::AwsConfig { delete_queue_per_s_max: 2, ..cloud.config() };
+    for id in ids {
+        cloud.create_queue(&format!("{}-g-{id}", config.prefix)).await;
+    }
+    let stores = surety_store::open(&Config::Aws(config), clock.clone()).unwrap();
+    let swept = stores.sweep().await.unwrap();
+    assert_eq!((swept.queues_removed, swept.failed), (3, 0));
 }

@@ -1,19 +1,14 @@
-//! What the messages of these tests do, and what must be true at the end.
+//! What the messages of these tests do, and what must be true of all of them.
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-use surety_core::bundle::Bundle;
-use surety_core::ports::Found;
-use surety_core::reconcile::{Mode, reconcile};
-use surety_core::types::MsgId;
+use serde_json::json;
+use surety_store::{Finding, Grade};
 use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
-use surety_tests::rig::{Rig, text};
+use surety_tests::rig::Rig;
 use surety_tests::scripted::Scripted;
-
-/// What a message is told, where it must end, and after how many revisions.
-pub(crate) type Story = (Value, &'static str, u64);
+use surety_tests::story::Story;
 
 /// One of each way that a message may go without anybody's help.
 pub(crate) fn stories() -> Vec<Story> {
@@ -32,32 +27,14 @@ pub(crate) async fn host(cloud: &Arc<Cloud>, clock: &Arc<VirtualClock>) -> Rig {
     Rig::new(stores, clock, &Arc::new(Scripted::default()))
 }
 
-/// Asserts that a message ended as it must: once, whole, and as it was signed.
-pub(crate) async fn assert_end(rig: &Rig, id: MsgId, story: &Story, what: &str) {
-    let (payload, end, revisions) = story;
-    let shown = rig.stores.reference.get(id).await.expect("readable").expect("shown");
-    assert_eq!(shown.msg_state.as_str(), *end, "I1: {id} {what}");
-    assert_eq!(shown.seq, *revisions, "I3: {id} {what}");
-    match rig.stores.guarantee.load(id).await.expect("readable") {
-        Found::Open(loaded) => {
-            assert!(shown.parked, "{id} {what}");
-            assert_eq!(loaded.records.len() as u64, revisions + 1, "I3: {id} {what}");
-        }
-        Found::Archived => {
-            let packed = rig.stores.archive.get(id).await.expect("readable").expect("a bundle");
-            let bundle = Bundle::unpack(&packed).expect("a bundle");
-            assert_eq!(*bundle.message.text, *text(id, payload), "I2: {id} {what}");
-            let records = bundle.verify().expect("I10: the chain holds");
-            assert_eq!(records.len() as u64, revisions + 1, "I3: {id} {what}");
-        }
-        Found::Nothing => panic!("I1: {id} vanished {what}"),
-    }
+/// Asserts that something will move every open message.
+pub(crate) async fn assert_none_stuck(cloud: &Cloud, clock: &Arc<VirtualClock>, what: &str) {
+    let problems: Vec<_> = problems(cloud, clock).await;
+    assert!(problems.is_empty(), "{problems:?} {what}");
 }
 
-/// Asserts that Reference shows what is true, without being rebuilt.
-pub(crate) async fn assert_shown(rig: &Rig, what: &str) {
-    let stores = &rig.stores;
-    let report = reconcile(&*stores.guarantee, &*stores.archive, &*stores.reference, Mode::Check);
-    let report = report.await.expect("reconciled");
-    assert!(report.is_clean(), "I6: {what}: {report:?}");
+/// What the doctor says of messages that nothing will move.
+pub(crate) async fn problems(cloud: &Cloud, clock: &Arc<VirtualClock>) -> Vec<Finding> {
+    let findings = cloud.examine_messages(clock.clone()).await;
+    findings.into_iter().filter(|finding| finding.grade == Grade::Problem).collect()
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use surety_core::ports::Clock;
-use surety_store::{Bodies, Config, EmbeddedConfig, Memory, Stores};
+use surety_store::{
+    Bodies, Config, EmbeddedConfig, Finding, Grade, Memory, Stores, examine_messages,
+};
 use tempfile::TempDir;
 
 use crate::cloud::Cloud;
@@ -60,6 +62,18 @@ impl Backend {
             Self::Embedded(_) => Self::Embedded(TempDir::new().expect("a folder")),
             Self::Aws(cloud) => Self::Aws(Cloud::start(cloud.bodies())),
         }
+    }
+
+    /// What the doctor says of open messages that nothing will move.
+    pub async fn stuck(&self, clock: Arc<dyn Clock>) -> Vec<Finding> {
+        let findings = match self {
+            Self::Memory(_) => Vec::new(),
+            Self::Embedded(folder) => {
+                examine_messages(&EmbeddedConfig::new(folder.path()), clock.now())
+            }
+            Self::Aws(cloud) => cloud.examine_messages(clock).await,
+        };
+        findings.into_iter().filter(|finding| finding.grade == Grade::Problem).collect()
     }
 
     /// Opens it, as at a start of the host.

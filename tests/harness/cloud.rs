@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use surety_cloud::{Chaos, Dynamo, FaultPlan, Gate, Sqs};
 use surety_core::ports::{Clock, Fault, Feeder, Lease, Ticket};
 use surety_core::types::Time;
-use surety_store::{AwsAdmin, AwsConfig, Bodies, Stores};
+use surety_store::{AwsAdmin, AwsConfig, Bodies, Finding, Stores};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -56,6 +56,30 @@ pub fn sqs(chaos: Chaos) -> Sqs {
 #[must_use]
 pub fn dynamo(plan: FaultPlan) -> Dynamo {
     wait(Dynamo::start(plan)).expect("DynamoDB starts")
+}
+
+/// What asks a DynamoDB beside all hosts.
+#[must_use]
+pub fn tables(url: &str) -> aws_sdk_dynamodb::Client {
+    use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+    let config = Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(url);
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+/// What asks an SQS beside all hosts.
+#[must_use]
+pub fn queues(url: &str) -> aws_sdk_sqs::Client {
+    use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region};
+    let config = Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(url);
+    aws_sdk_sqs::Client::from_conf(config.build())
 }
 
 /// Sets what the SDK finds its credentials in, for this process and its children.
@@ -243,21 +267,31 @@ impl Cloud {
         *self.seen.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(clock);
     }
 
+    /// What the doctor says of the open messages.
+    ///
+    /// # Panics
+    /// When the configuration is refused.
+    pub async fn examine_messages(&self, clock: Arc<dyn Clock>) -> Vec<Finding> {
+        AwsAdmin::new(&self.config(), clock).expect("configured").deep().await
+    }
+
     /// Sends something to a queue that no host would.
     ///
     /// # Panics
     /// When it is not taken.
     pub async fn send(&self, queue: &str, body: &str) {
         let url = format!("{}/000000000000/{queue}", self.sqs.url());
-        let request = serde_json::json!({"QueueUrl": url, "MessageBody": body}).to_string();
-        let server = self.sqs.url();
-        let sent = tokio::task::spawn_blocking(move || {
-            ureq::post(server)
-                .header("x-amz-target", "AmazonSQS.SendMessage")
-                .header("content-type", "application/x-amz-json-1.0")
-                .send(request)
-        });
-        sent.await.expect("sent").expect("SQS takes it");
+        let send = queues(&self.sqs.url()).send_message().queue_url(url).message_body(body);
+        send.send().await.expect("SQS takes it");
+    }
+
+    /// Creates a queue beside all hosts.
+    ///
+    /// # Panics
+    /// When it is not created.
+    pub async fn create_queue(&self, queue: &str) {
+        let create = queues(&self.sqs.url()).create_queue().queue_name(queue);
+        create.send().await.expect("SQS creates it");
     }
 
     /// Notes that something else was opened with this clock.

@@ -14,3 +14,4 @@ pub mod random;
 pub mod remote;
 pub mod rig;
 pub mod scripted;
+pub mod story;

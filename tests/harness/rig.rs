@@ -38,11 +38,12 @@ static SCRIPTED: LazyLock<Arc<Workflow>> = LazyLock::new(|| {
 });
 
 /// How often a backend is kept up until a ticket must have come: a year of waiting
-/// with a sweep each day, and some more.
+/// with its sweeps, and some more.
 const UPKEEP_MAX: u32 = 1_000;
 
-/// The longest step of the time without a sweep.
-const DAY: Duration = Duration::from_secs(86_400);
+/// The longest step of the time without a sweep: a message is sent again once it is
+/// seven days old, and forgotten when it is fourteen, so that several sweeps see it.
+const STEP_MAX: Duration = Duration::from_secs(3 * 86_400);
 
 /// How often a sweep is made again that failed.
 const SWEEPS_MAX: u32 = 100;
@@ -124,6 +125,16 @@ impl Rig {
     /// When the backend fails.
     pub async fn register(&self) {
         register_clients(&self.stores).await;
+    }
+
+    /// Puts the scripted workflow into the catalog, as a host has it.
+    ///
+    /// # Panics
+    /// When it is not put.
+    pub async fn deploy(&self) {
+        let msg_type = SCRIPTED.msg_type.clone();
+        let put = self.stores.catalog.put_workflow(msg_type, SCRIPTED.version, workflow(1).into());
+        put.await.expect("the workflow is put");
     }
 
     /// A fresh Msg_ID for `acme`.
@@ -231,7 +242,7 @@ impl Rig {
             self.clock.sleep_until(next).await;
             return Ok(());
         }
-        self.clock.sleep_until(next.min(now.after(DAY))).await;
+        self.clock.sleep_until(next.min(now.after(STEP_MAX))).await;
         // A host would have swept each hour until now.
         let mut swept = self.stores.sweep().await;
         for _ in 0..SWEEPS_MAX {

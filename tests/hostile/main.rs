@@ -4,8 +4,8 @@
 //!
 //! The host is the binary that `SURETY_BIN` names, so the corpus runs against a
 //! release build as well:
-//! `SURETY_BIN=$PWD/target/release/surety SURETY_GUESTS=$PWD/target/guests cargo test -p
-//! surety-tests --test hostile`.
+//! `SURETY_BIN=$PWD/target/release/surety SURETY_GUESTS=$PWD/target/guests cargo test --workspace
+//! --test hostile`.
 
 mod bombs;
 mod calls;

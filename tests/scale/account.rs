@@ -106,13 +106,17 @@ impl Account {
         self.write("policy.toml", policy.as_bytes());
         self.write("secrets.toml", b"treasury-api = 'hunter2-hunter2-hunter2'");
         let (objects, level) = (path(&self.file("objects")), log_level());
+        let beside = format!(
+            "[controller]\nconcurrency = 64\n\
+             [policy]\nfile = 'policy.toml'\nsecrets_file = 'secrets.toml'\n\
+             [log]\nlevel = '{level}'\n"
+        );
+        self.write("alone.toml", beside.as_bytes());
         let config = format!(
             "[store]\nbackend = 'aws'\n[store.aws]\nprefix = '{PREFIX}'\nregion = '{REGION}'\n\
              sqs_endpoint = '{}'\ndynamodb_endpoint = '{}'\nobjects = 'file://{objects}'\n\
              lease_s = {LEASE_S}\nreceive_wait_s = {RECEIVE_WAIT_S}\ntimers_every_s = {TIMERS_EVERY_S}\n\
-             [controller]\nconcurrency = 64\n\
-             [policy]\nfile = 'policy.toml'\nsecrets_file = 'secrets.toml'\n\
-             [log]\nlevel = '{level}'\n",
+             {beside}",
             self.sqs, self.dynamodb,
         );
         self.write("surety.toml", config.as_bytes());
@@ -123,6 +127,29 @@ impl Account {
         path(&self.file("surety.toml"))
     }
 
+    /// The configuration and the data of a host that is alone, on a file.
+    pub(crate) fn alone(&self) -> (String, PathBuf) {
+        (path(&self.file("alone.toml")), self.file("alone"))
+    }
+
+    /// Moves what the host alone has kept to the queues and tables, with its key.
+    pub(crate) fn move_here(&self) {
+        let ((config, data), moved) = (self.alone(), path(&self.file("moved")));
+        let run = |arguments: &[&str]| {
+            let ended = Command::new(binary()).args(arguments).output().unwrap();
+            let wrong = String::from_utf8(ended.stderr).unwrap();
+            assert!(ended.status.success(), "{arguments:?}: {wrong}");
+        };
+        run(&["export", "--config", &config, "--data", &path(&data), "--to", &moved]);
+        run(&["import", "--config", &self.config(), "--from", &moved]);
+        std::fs::create_dir(self.data(0)).unwrap();
+        std::fs::copy(data.join("host.key"), self.data(0).join("host.key")).unwrap();
+    }
+
+    fn data(&self, host: usize) -> PathBuf {
+        self.file(&format!("host-{host}"))
+    }
+
     fn surety(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(binary());
         command.args(arguments).args(["--config", &self.config()]).output().unwrap()
@@ -130,8 +157,7 @@ impl Account {
 
     /// Starts the host of this number, on the data folder that it had before.
     pub(crate) fn start(&self, host: usize) -> Host {
-        let data = self.file(&format!("host-{host}"));
-        Host::start_with(&data, &["--config", &self.config()])
+        Host::start_with(&self.data(host), &["--config", &self.config()])
     }
 
     /// Deploys both workflows through one host, and registers who may send.

@@ -9,12 +9,14 @@
 //! treasury  a slow service that an action asks
 //! kill      messages while hosts are killed, and what must hold in the end
 //! stories   each kind of step once: signals, timers, retries, redrive, cancel
+//! moving    a host alone that grows, and takes its messages along
 //! ```
 
 #![allow(clippy::print_stdout, reason = "what was measured belongs beside the result")]
 
 mod account;
 mod kill;
+mod moving;
 mod stories;
 mod treasury;
 
@@ -100,6 +102,13 @@ fn stories_come_to_their_ends_on_ministack_and_dynoxide() {
     let _turn = turn();
     let (queues, tables) = (Emulator::ministack("sqs"), dynamo(FaultPlan::none()));
     stories::run(&Account::new(&queues.url(), &tables.url()));
+}
+
+#[test]
+fn i1_i9_a_host_alone_takes_its_messages_along() {
+    let _turn = turn();
+    let (queues, tables) = (sqs(Chaos::none()), dynamo(FaultPlan::none()));
+    moving::run(&Account::new(&queues.url(), &tables.url()));
 }
 
 #[test]

@@ -12,16 +12,16 @@ use crate::kill::wait_for_workflows;
 use crate::treasury::{BROKEN, LATER};
 
 /// Ether that two of the board must approve.
-const LARGE: &str = "30000000000000000000";
+pub(crate) const LARGE: &str = "30000000000000000000";
 
 /// Ether that is held for five seconds, in which it can be denied.
 const HELD: &str = "5000000000000000000";
 
 /// How long a message may take to where it is waited for.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How long it is asked again.
-const ASK_EACH: Duration = Duration::from_millis(100);
+pub(crate) const ASK_EACH: Duration = Duration::from_millis(100);
 
 fn send(host: &Host, id: &str, text: &Value) {
     let body = sign(&client_key(), &text.to_string()).to_string();
@@ -31,7 +31,7 @@ fn send(host: &Host, id: &str, text: &Value) {
     assert_eq!(host.ask("POST", "/v1/messages", &body).unwrap(), (200, answer));
 }
 
-fn withdraw(host: &Host, amount: &str) -> String {
+pub(crate) fn withdraw(host: &Host, amount: &str) -> String {
     let id = host.msg_id().unwrap();
     let mut text = withdrawal(&id);
     text["payload"]["amount"] = json!(amount);
@@ -39,14 +39,14 @@ fn withdraw(host: &Host, amount: &str) -> String {
     id
 }
 
-fn pay(host: &Host, asset: &str) -> String {
+pub(crate) fn pay(host: &Host, asset: &str) -> String {
     let id = host.msg_id().unwrap();
     send(host, &id, &payout_text(&id, asset));
     id
 }
 
 /// Waits until a message is in a state, seen from one host.
-fn reaches(host: &Host, id: &str, state: &str) {
+pub(crate) fn reaches(host: &Host, id: &str, state: &str) {
     let begun = Instant::now();
     loop {
         let (_, message) = host.ask("GET", &format!("/v1/messages/{id}"), "").unwrap();
@@ -58,8 +58,14 @@ fn reaches(host: &Host, id: &str, state: &str) {
     }
 }
 
+/// One of the board approves, through a host.
+pub(crate) fn approve(account: &Account, host: &Host, id: &str, member: usize) {
+    let key = account.board(member);
+    let _ = host.done(&["message", "signal", id, "approve", "--client", "board", "--key", &key]);
+}
+
 /// The states and causes of a message that ended, by its verified bundle.
-fn way(host: &Host, id: &str) -> Vec<(String, String)> {
+pub(crate) fn way(host: &Host, id: &str) -> Vec<(String, String)> {
     let records = host.bundle(id).verify().unwrap_or_else(|e| panic!("I10: {id}: {e}"));
     let seqs: Vec<_> = records.iter().map(|r| r.seq).collect();
     assert_eq!(seqs, (0..records.len() as u64).collect::<Vec<_>>(), "I3: {id}");
@@ -71,7 +77,7 @@ fn way(host: &Host, id: &str) -> Vec<(String, String)> {
     records.iter().map(|r| (r.to.to_string(), r.cause.as_str().to_owned())).collect()
 }
 
-fn states(way: &[(String, String)]) -> Vec<&str> {
+pub(crate) fn states(way: &[(String, String)]) -> Vec<&str> {
     way.iter().map(|(state, _)| state.as_str()).collect()
 }
 
@@ -97,11 +103,8 @@ pub(crate) fn run(account: &Account) {
     // Signals, given through both hosts; and an operator's word.
     reaches(&one, &approved, "awaiting_approval");
     reaches(&other, &cancelled, "awaiting_approval");
-    for (host, member) in [(&one, 0), (&other, 1)] {
-        let key = account.board(member);
-        let give = ["message", "signal", &approved, "approve", "--client", "board", "--key", &key];
-        let _ = host.done(&give);
-    }
+    approve(account, &one, &approved, 0);
+    approve(account, &other, &approved, 1);
     let _ = other.done(&["message", "cancel", &cancelled, "--reason", "by phone"]);
 
     // Parked, through a restart of everybody, and on again.

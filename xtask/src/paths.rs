@@ -2,12 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail};
 
-/// The repository's root folder.
+/// The repository's root folder. By what cargo says as it runs this: a build folder may
+/// be shared by two checkouts, and hold what the other one built.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository's root")
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let here = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let here = here.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        here.parent().expect("xtask lies in the repository's root").to_owned()
+    });
+    &ROOT
 }
 
 /// The build folder: `CARGO_TARGET_DIR`, or `target` in the repository.

@@ -70,6 +70,9 @@ impl State {
             let spelling = self.plan.spelling.unwrap_or(all[self.dice.index(all.len())]);
             return Fate::Answered(refusal::throttle(spelling, self.dice.seed));
         }
+        if self.hits("refuse", |p| &mut p.refuse, operation) {
+            return Fate::Answered(refusal::send_away(self.plan.refusal, operation));
+        }
         if refusal::can_conflict(operation) && self.hits("conflict", |p| &mut p.conflict, operation)
         {
             let at = self.dice.index(refusal::items(input));

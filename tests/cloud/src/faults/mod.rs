@@ -27,7 +27,7 @@ use crate::gate::Gate;
 use crate::http::{Answer, Server};
 use fate::{Fate, State};
 
-pub use plan::{FaultPlan, Spelling};
+pub use plan::{FaultPlan, Refusal, Spelling};
 pub(crate) use refusal::refuse;
 
 /// The answer to an operation that what is behind the proxy does not have.

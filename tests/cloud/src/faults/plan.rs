@@ -13,6 +13,20 @@ pub enum Spelling {
     RequestLimit,
 }
 
+/// Why a caller is sent away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its policies do not allow it.
+    #[default]
+    Denied,
+    /// Its credentials have ended.
+    Expired,
+    /// Its credentials are nobody's.
+    Unknown,
+    /// It signed for another region.
+    OtherRegion,
+}
+
 /// The knobs. All are off in `FaultPlan::none`.
 #[derive(Clone, Debug, Default)]
 pub struct FaultPlan {
@@ -22,6 +36,10 @@ pub struct FaultPlan {
     pub throttle: Knob,
     /// The spelling of all throttles; any when `None`.
     pub spelling: Option<Spelling>,
+    /// The caller is sent away, without effect.
+    pub refuse: Knob,
+    /// Why.
+    pub refusal: Refusal,
     /// A write meets another: a transaction is cancelled with the reason
     /// `TransactionConflict`, a single write gets `TransactionConflictException`.
     pub conflict: Knob,
@@ -53,6 +71,8 @@ impl FaultPlan {
             seed,
             throttle: Knob::chance(0.03),
             spelling: None,
+            refuse: Knob::off(),
+            refusal: Refusal::Denied,
             conflict: Knob::chance(0.03),
             in_progress: Knob::chance(0.01),
             unprocessed: Knob::chance(0.3),

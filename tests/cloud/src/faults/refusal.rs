@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::plan::Spelling;
+use super::plan::{Refusal, Spelling};
 use crate::forward::Reply;
 
 /// The namespaces of error types.
@@ -25,6 +25,30 @@ pub(crate) fn throttle(spelling: Spelling, seed: u64) -> Reply {
         Spelling::RequestLimit => "RequestLimitExceeded",
     };
     refuse(400, kind, &format!("Throttled on purpose; the seed is {seed}."))
+}
+
+/// What a caller is told who is sent away.
+pub(crate) fn send_away(why: Refusal, operation: &str) -> Reply {
+    let (kind, message) = match why {
+        Refusal::Denied => (
+            "AccessDeniedException",
+            format!("User: surety-test is not authorized to perform: dynamodb:{operation}"),
+        ),
+        Refusal::Expired => (
+            "ExpiredTokenException",
+            "The security token included in the request is expired".to_owned(),
+        ),
+        Refusal::Unknown => (
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.".to_owned(),
+        ),
+        Refusal::OtherRegion => (
+            "InvalidSignatureException",
+            "Credential should be scoped to a valid region.".to_owned(),
+        ),
+    };
+    let kind = format!("com.amazon.coral.service#{kind}");
+    Reply::json(400, &json!({"__type": kind, "message": message}))
 }
 
 /// Whether an operation can meet another in its way.

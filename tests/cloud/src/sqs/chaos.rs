@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::errors::{
-    Fault, INTERNAL, KMS_THROTTLED, OVER_LIMIT, SERVICE_UNAVAILABLE, THROTTLED, THROTTLING,
+    DENIED, EXPIRED, Fault, INTERNAL, KMS_THROTTLED, OTHER_REGION, OVER_LIMIT, SERVICE_UNAVAILABLE,
+    THROTTLED, THROTTLING, UNKNOWN,
 };
 use crate::chance::{Dice, Knob};
+use crate::faults::Refusal;
 
 /// How a throttle is spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,10 @@ pub struct Chaos {
     pub throttle: Knob,
     /// The spelling of all throttles; any that the operation has when `None`.
     pub spelling: Option<Throttle>,
+    /// The caller is sent away, without effect.
+    pub refuse: Knob,
+    /// Why.
+    pub refusal: Refusal,
     /// The connection closes and nothing was done.
     pub lost_before: Knob,
     /// The connection closes and it was done.
@@ -92,9 +98,30 @@ impl Chaos {
             unlisted: Knob::chance(0.2),
             throttle: Knob::chance(0.03),
             spelling: None,
+            refuse: Knob::off(),
+            refusal: Refusal::Denied,
             lost_before: Knob::chance(0.02),
             lost_after: Knob::chance(0.02),
             error_after: Knob::chance(0.01),
+        }
+    }
+}
+
+/// What a caller is told who is sent away.
+fn send_away(why: Refusal, operation: &str) -> Fault {
+    match why {
+        Refusal::Denied => DENIED.because(format!(
+            "User: surety-test is not authorized to perform: sqs:{}",
+            operation.trim_end_matches("Batch").to_lowercase()
+        )),
+        Refusal::Expired => {
+            EXPIRED.because("The security token included in the request is expired")
+        }
+        Refusal::Unknown => {
+            UNKNOWN.because("The security token included in the request is invalid.")
+        }
+        Refusal::OtherRegion => {
+            OTHER_REGION.because("Credential should be scoped to a valid region.")
         }
     }
 }
@@ -167,6 +194,9 @@ impl Adversary {
     pub(crate) fn fate(&mut self, operation: &str) -> Fate {
         if draw!(self, throttle, operation) {
             return Fate::Refused(self.throttle(operation));
+        }
+        if draw!(self, refuse, operation) {
+            return Fate::Refused(send_away(self.knobs.refusal, operation));
         }
         if draw!(self, lost_before, operation) {
             return Fate::LostBefore;

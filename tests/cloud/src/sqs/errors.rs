@@ -77,6 +77,14 @@ pub(crate) const SERIALIZATION: Kind =
     kind("com.amazon.coral.service#SerializationException", "MalformedInput", 400);
 pub(crate) const ACTION: Kind =
     kind("com.amazon.coral.service#UnknownOperationException", "InvalidAction", 404);
+pub(crate) const DENIED: Kind =
+    kind("com.amazon.coral.service#AccessDeniedException", "AccessDenied", 403);
+pub(crate) const EXPIRED: Kind =
+    kind("com.amazon.coral.service#ExpiredTokenException", "ExpiredToken", 403);
+pub(crate) const UNKNOWN: Kind =
+    kind("com.amazon.coral.service#UnrecognizedClientException", "InvalidClientTokenId", 403);
+pub(crate) const OTHER_REGION: Kind =
+    kind("com.amazon.coral.service#InvalidSignatureException", "SignatureDoesNotMatch", 403);
 pub(crate) const THROTTLING: Kind =
     kind("com.amazon.coral.availability#ThrottlingException", "ThrottlingException", 400);
 pub(crate) const SERVICE_UNAVAILABLE: Kind =
