@@ -13,7 +13,7 @@ use surety_tests::cloud::Cloud;
 use surety_tests::rig::{Rig, envelope};
 use surety_tests::story::{assert_end, assert_shown};
 
-use crate::work::{host, stories};
+use crate::work::{assert_none_stuck, host, stories};
 
 /// How often a client sends what it got no answer to, and the host a turn that was
 /// put off. A few times are enough; more is a message that does not move.
@@ -84,6 +84,7 @@ async fn seed(seed: u64, bodies: Bodies) {
     let clock = Arc::new(VirtualClock::default());
     let rig = host(&cloud, &clock).await;
     rig.register().await;
+    rig.deploy().await;
     cloud.chaos(Chaos::hostile(seed), FaultPlan::hostile(seed));
     let mut ids = Vec::new();
     for (payload, ..) in stories() {
@@ -93,6 +94,7 @@ async fn seed(seed: u64, bodies: Bodies) {
     }
     run(&rig, &cloud, &what).await;
     cloud.calm(true);
+    assert_none_stuck(&cloud, &clock, &what).await;
     for (id, story) in ids.iter().zip(stories()) {
         assert_end(&rig, *id, &story, &what).await;
     }

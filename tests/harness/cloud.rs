@@ -210,6 +210,16 @@ impl Cloud {
         self.calm(false);
     }
 
+    /// The longest step of the time without a sweep: a message is sent again once it is
+    /// seven days old and forgotten when it is fourteen, and a host that sweeps each
+    /// hour has many attempts between. Where they fail, some must be left.
+    pub(crate) fn step_max(&self) -> Duration {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let things_go_wrong = faults.2 > 0;
+        if things_go_wrong { DAY } else { 3 * DAY }
+    }
+
     /// Lets nothing go wrong, or what did before, with other dice.
     pub fn calm(&self, calm: bool) {
         if calm {

@@ -41,10 +41,6 @@ static SCRIPTED: LazyLock<Arc<Workflow>> = LazyLock::new(|| {
 /// with its sweeps, and some more.
 const UPKEEP_MAX: u32 = 1_000;
 
-/// The longest step of the time without a sweep: a message is sent again once it is
-/// seven days old, and forgotten when it is fourteen, so that several sweeps see it.
-const STEP_MAX: Duration = Duration::from_secs(3 * 86_400);
-
 /// How often a sweep is made again that failed.
 const SWEEPS_MAX: u32 = 100;
 
@@ -242,7 +238,8 @@ impl Rig {
             self.clock.sleep_until(next).await;
             return Ok(());
         }
-        self.clock.sleep_until(next.min(now.after(STEP_MAX))).await;
+        let step_max = Cloud::of(&self.clock).map_or(SWEEP_EACH, |cloud| cloud.step_max());
+        self.clock.sleep_until(next.min(now.after(step_max))).await;
         // A host would have swept each hour until now.
         let mut swept = self.stores.sweep().await;
         for _ in 0..SWEEPS_MAX {
