@@ -25,6 +25,9 @@ const PREFIX: &str = "scale";
 /// The region; nobody looks at it.
 const REGION: &str = "eu-central-1";
 
+/// The bucket of an account that has one.
+const BUCKET: &str = "proofs";
+
 /// As short as it may be, so that actions outlast it.
 const LEASE_S: u16 = 3;
 
@@ -39,6 +42,8 @@ const TIMERS_EVERY_S: u16 = 1;
 pub(crate) struct Account {
     sqs: String,
     dynamodb: String,
+    /// The endpoint of S3; none when objects are files.
+    s3: Option<String>,
     pub(crate) folder: TempDir,
     pub(crate) treasury: Treasury,
 }
@@ -69,10 +74,26 @@ impl Account {
     /// Everything that a host needs, made by `surety aws apply` on servers that are
     /// empty. Applied again, it has nothing to do.
     pub(crate) fn new(sqs: &str, dynamodb: &str) -> Self {
+        Self::of(sqs, dynamodb, None)
+    }
+
+    /// The same on one server of all three services, with a bucket for the objects.
+    pub(crate) fn with_bucket(url: &str) -> Self {
+        let bucket = format!(
+            "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
+        );
+        let made = ureq::put(format!("{url}/{BUCKET}"))
+            .header("authorization", authorization("s3"))
+            .send(bucket);
+        made.expect("the bucket is made");
+        Self::of(url, url, Some(url))
+    }
+
+    fn of(sqs: &str, dynamodb: &str, s3: Option<&str>) -> Self {
         credentials();
         let folder = TempDir::new().unwrap();
-        let (sqs, dynamodb) = (sqs.to_owned(), dynamodb.to_owned());
-        let account = Self { sqs, dynamodb, folder, treasury: Treasury::start() };
+        let (sqs, dynamodb, s3) = (sqs.to_owned(), dynamodb.to_owned(), s3.map(str::to_owned));
+        let account = Self { sqs, dynamodb, s3, folder, treasury: Treasury::start() };
         account.configure();
         for changes in [true, false] {
             let applied = account.surety(&["aws", "apply", "--json"]);
@@ -105,7 +126,7 @@ impl Account {
         );
         self.write("policy.toml", policy.as_bytes());
         self.write("secrets.toml", b"treasury-api = 'hunter2-hunter2-hunter2'");
-        let (objects, level) = (path(&self.file("objects")), log_level());
+        let ((objects, endpoint), level) = (self.objects(), log_level());
         let beside = format!(
             "[controller]\nconcurrency = 64\n\
              [policy]\nfile = 'policy.toml'\nsecrets_file = 'secrets.toml'\n\
@@ -114,8 +135,8 @@ impl Account {
         self.write("alone.toml", beside.as_bytes());
         let config = format!(
             "[store]\nbackend = 'aws'\n[store.aws]\nprefix = '{PREFIX}'\nregion = '{REGION}'\n\
-             sqs_endpoint = '{}'\ndynamodb_endpoint = '{}'\nobjects = 'file://{objects}'\n\
-             lease_s = {LEASE_S}\nreceive_wait_s = {RECEIVE_WAIT_S}\ntimers_every_s = {TIMERS_EVERY_S}\n\
+             sqs_endpoint = '{}'\ndynamodb_endpoint = '{}'\nobjects = '{objects}'\n\
+             objects_endpoint = '{endpoint}'\nlease_s = {LEASE_S}\nreceive_wait_s = {RECEIVE_WAIT_S}\ntimers_every_s = {TIMERS_EVERY_S}\n\
              {beside}",
             self.sqs, self.dynamodb,
         );
@@ -125,6 +146,14 @@ impl Account {
     /// The configuration that all hosts have.
     pub(crate) fn config(&self) -> String {
         path(&self.file("surety.toml"))
+    }
+
+    /// Where objects are, and the endpoint that has them.
+    fn objects(&self) -> (String, String) {
+        match &self.s3 {
+            Some(s3) => (format!("s3://{BUCKET}/surety"), s3.clone()),
+            None => (format!("file://{}", path(&self.file("objects"))), String::new()),
+        }
     }
 
     /// The configuration and the data of a host that is alone, on a file.
@@ -200,12 +229,14 @@ impl Account {
 
     /// Sweeps as a host does, and gives what was done and which queues are left.
     pub(crate) fn sweep(&self) -> (Swept, Vec<String>) {
+        let (objects, objects_endpoint) = self.objects();
         let config = AwsConfig {
             prefix: PREFIX.to_owned(),
             region: REGION.to_owned(),
             sqs_endpoint: self.sqs.clone(),
             dynamodb_endpoint: self.dynamodb.clone(),
-            objects: format!("file://{}", path(&self.file("objects"))),
+            objects,
+            objects_endpoint,
             ..AwsConfig::default()
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -223,12 +254,7 @@ impl Account {
         let mut answer = ureq::post(&self.sqs)
             .header("x-amz-target", "AmazonSQS.ListQueues")
             .header("content-type", "application/x-amz-json-1.0")
-            .header(
-                "authorization",
-                format!(
-                    "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/sqs/aws4_request, SignedHeaders=host, Signature=0"
-                ),
-            )
+            .header("authorization", authorization("sqs"))
             .send("{}")
             .expect("SQS lists its queues");
         let answer = answer.body_mut().read_to_string().unwrap();
@@ -244,6 +270,13 @@ impl Account {
     pub(crate) fn feeders() -> Vec<String> {
         ["feeder-0", "feeder-dead"].map(|name| format!("{PREFIX}-{name}")).to_vec()
     }
+}
+
+/// Who asks which service; the emulators do not look at the signature.
+fn authorization(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
 }
 
 fn log_level() -> String {

@@ -93,8 +93,8 @@ fn show(queues: &Sqs) {
 #[test]
 fn stories_come_to_their_ends_on_ministack_alone() {
     let _turn = turn();
-    let aws = Emulator::ministack("sqs,dynamodb");
-    stories::run(&Account::new(&aws.url(), &aws.url()));
+    let aws = Emulator::ministack("sqs,dynamodb,s3");
+    stories::run(&Account::with_bucket(&aws.url()));
 }
 
 #[test]
