@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use surety_core::ports::Clock;
 use surety_core::types::Time;
-use surety_store::{AwsConfig, Config, Swept};
+use surety_store::{AwsConfig, Config, QueueKind, Swept};
 use surety_tests::cloud::credentials;
 use surety_tests::host::{Host, binary, path};
 use surety_tests::payout::payout;
@@ -44,6 +44,8 @@ pub(crate) struct Account {
     dynamodb: String,
     /// The endpoint of S3; none when objects are files.
     s3: Option<String>,
+    /// What the queues of messages are.
+    queues: QueueKind,
     pub(crate) folder: TempDir,
     pub(crate) treasury: Treasury,
 }
@@ -74,7 +76,12 @@ impl Account {
     /// Everything that a host needs, made by `surety aws apply` on servers that are
     /// empty. Applied again, it has nothing to do.
     pub(crate) fn new(sqs: &str, dynamodb: &str) -> Self {
-        Self::of(sqs, dynamodb, None)
+        Self::of(sqs, dynamodb, None, QueueKind::Standard)
+    }
+
+    /// The same with FIFO queues for messages.
+    pub(crate) fn with_fifo(sqs: &str, dynamodb: &str) -> Self {
+        Self::of(sqs, dynamodb, None, QueueKind::Fifo)
     }
 
     /// The same on one server of all three services, with a bucket for the objects.
@@ -86,14 +93,14 @@ impl Account {
             .header("authorization", authorization("s3"))
             .send(bucket);
         made.expect("the bucket is made");
-        Self::of(url, url, Some(url))
+        Self::of(url, url, Some(url), QueueKind::Standard)
     }
 
-    fn of(sqs: &str, dynamodb: &str, s3: Option<&str>) -> Self {
+    fn of(sqs: &str, dynamodb: &str, s3: Option<&str>, queues: QueueKind) -> Self {
         credentials();
         let folder = TempDir::new().unwrap();
         let (sqs, dynamodb, s3) = (sqs.to_owned(), dynamodb.to_owned(), s3.map(str::to_owned));
-        let account = Self { sqs, dynamodb, s3, folder, treasury: Treasury::start() };
+        let account = Self { sqs, dynamodb, s3, queues, folder, treasury: Treasury::start() };
         account.configure();
         for changes in [true, false] {
             let applied = account.surety(&["aws", "apply", "--json"]);
@@ -127,6 +134,10 @@ impl Account {
         self.write("policy.toml", policy.as_bytes());
         self.write("secrets.toml", b"treasury-api = 'hunter2-hunter2-hunter2'");
         let ((objects, endpoint), level) = (self.objects(), log_level());
+        let queues = match self.queues {
+            QueueKind::Standard => "standard",
+            QueueKind::Fifo => "fifo",
+        };
         let beside = format!(
             "[controller]\nconcurrency = 64\n\
              [policy]\nfile = 'policy.toml'\nsecrets_file = 'secrets.toml'\n\
@@ -136,7 +147,7 @@ impl Account {
         let config = format!(
             "[store]\nbackend = 'aws'\n[store.aws]\nprefix = '{PREFIX}'\nregion = '{REGION}'\n\
              sqs_endpoint = '{}'\ndynamodb_endpoint = '{}'\nobjects = '{objects}'\n\
-             objects_endpoint = '{endpoint}'\nlease_s = {LEASE_S}\nreceive_wait_s = {RECEIVE_WAIT_S}\ntimers_every_s = {TIMERS_EVERY_S}\n\
+             objects_endpoint = '{endpoint}'\nqueues = '{queues}'\nlease_s = {LEASE_S}\nreceive_wait_s = {RECEIVE_WAIT_S}\ntimers_every_s = {TIMERS_EVERY_S}\n\
              {beside}",
             self.sqs, self.dynamodb,
         );
@@ -237,6 +248,7 @@ impl Account {
             dynamodb_endpoint: self.dynamodb.clone(),
             objects,
             objects_endpoint,
+            queues: self.queues,
             ..AwsConfig::default()
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

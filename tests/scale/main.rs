@@ -98,10 +98,10 @@ fn stories_come_to_their_ends_on_ministack_alone() {
 }
 
 #[test]
-fn stories_come_to_their_ends_on_ministack_and_dynoxide() {
+fn stories_come_to_their_ends_on_fifo_queues_of_ministack_and_on_dynoxide() {
     let _turn = turn();
     let (queues, tables) = (Emulator::ministack("sqs"), dynamo(FaultPlan::none()));
-    stories::run(&Account::new(&queues.url(), &tables.url()));
+    stories::run(&Account::with_fifo(&queues.url(), &tables.url()));
 }
 
 #[test]
