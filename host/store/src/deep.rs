@@ -1,6 +1,8 @@
 //! Whether every open message will move: what the doctors found of each, in findings.
 
-use surety_core::types::{MsgId, Time};
+use std::fmt::Display;
+
+use surety_core::types::{Digest, Time};
 
 use crate::findings::{Finding, Grade};
 
@@ -35,6 +37,12 @@ impl Fate {
         Self::Stuck { why: why.into(), remedy: remedy.into() }
     }
 
+    /// Of a message that is pinned to a workflow which nobody knows.
+    pub(crate) fn without_workflow(workflow: Digest) -> Self {
+        let why = format!("its workflow {workflow} is not deployed");
+        Self::stuck(why, "deploy the very file again with `surety workflow push`")
+    }
+
     /// Of a message that is due at a time.
     pub(crate) fn due(at: Time, now: Time) -> Self {
         if at.after(LATE_AFTER) < now { Self::Late(at) } else { Self::Moves }
@@ -47,38 +55,31 @@ pub(crate) struct Messages {
     open: u64,
     rest: u64,
     late: u64,
-    latest: Option<(Time, MsgId)>,
+    latest: Option<(Time, String)>,
     stuck: Vec<Finding>,
     more: u64,
 }
 
 impl Messages {
-    /// Counts one.
-    pub(crate) fn add(&mut self, id: MsgId, fate: Fate) {
+    /// Counts one. The Msg_ID may be whatever stands in its place.
+    pub(crate) fn add(&mut self, id: impl Display, fate: Fate) {
         self.open += 1;
         match fate {
             Fate::Moves => {}
             Fate::Rests => self.rest += 1,
             Fate::Late(since) => {
                 self.late += 1;
-                let latest = self.latest.get_or_insert((since, id));
-                *latest = (*latest).min((since, id));
+                let this = (since, id.to_string());
+                self.latest = Some(match self.latest.take() {
+                    Some(latest) => latest.min(this),
+                    None => this,
+                });
             }
-            Fate::Stuck { why, remedy } => self.problem(format!("the message {id}"), why, remedy),
-        }
-    }
-
-    /// Counts one that cannot even be told by its Msg_ID.
-    pub(crate) fn unreadable(&mut self, what: String, why: String, remedy: String) {
-        self.open += 1;
-        self.problem(what, why, remedy);
-    }
-
-    fn problem(&mut self, what: String, why: String, remedy: String) {
-        if self.stuck.len() < NAMED_MAX {
-            self.stuck.push(Finding::new(Grade::Problem, what, why).remedy(remedy));
-        } else {
-            self.more += 1;
+            Fate::Stuck { .. } if self.stuck.len() == NAMED_MAX => self.more += 1,
+            Fate::Stuck { why, remedy } => {
+                let what = format!("the message {id}");
+                self.stuck.push(Finding::new(Grade::Problem, what, why).remedy(remedy));
+            }
         }
     }
 
@@ -111,6 +112,8 @@ impl Messages {
 
 #[cfg(test)]
 mod tests {
+    use surety_core::types::MsgId;
+
     use super::*;
 
     #[test]

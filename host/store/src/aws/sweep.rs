@@ -42,7 +42,7 @@ pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 const DUE_MAX: i32 = 100;
 
 /// Rows that are read at once.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 
 impl Aws {
     /// Gives tickets to messages that are due without one, and soon will be. Gives

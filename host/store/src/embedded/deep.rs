@@ -67,8 +67,7 @@ fn fate(
         return Fate::stuck("its signed text is gone", RESTORE);
     }
     if !workflows.contains(&head.workflow) {
-        let why = format!("its workflow {} is not deployed", head.workflow);
-        return Fate::stuck(why, "deploy the very file again with `surety workflow push`");
+        return Fate::without_workflow(head.workflow);
     }
     match (head.phase, ticket) {
         (Phase::Parked, _) => Fate::Rests,

@@ -15,13 +15,10 @@ use crate::aws::ids::row;
 use crate::aws::item::{Fields, Item, item, names, s};
 use crate::aws::queues::RETENTION_S;
 use crate::aws::row::{Open, Row, Status};
-use crate::aws::sweep::FORGOTTEN_AFTER;
+use crate::aws::sweep::{AT_ONCE, FORGOTTEN_AFTER};
 use crate::aws::{Aws, table_fault};
 use crate::deep::{Fate, Messages};
 use crate::findings::{Finding, Grade};
-
-/// Messages that are looked at together.
-const AT_ONCE: usize = 16;
 
 /// How long after a send SQS may still count a queue as empty; it says a minute.
 const COUNTED_AFTER: Duration = Duration::from_secs(300);
@@ -64,14 +61,8 @@ impl AwsAdmin {
             let mut fates = stream::iter(fates).buffered(AT_ONCE);
             for item in &items {
                 let Some(fate) = fates.next().await else { break };
-                match (Fields::of(item, "a row").msg_id(), fate?) {
-                    (Ok(id), Some(fate)) => messages.add(id, fate),
-                    (_, None) => {}
-                    (Err(why), Some(_)) => {
-                        let table = self.names.messages();
-                        let remedy = format!("restore the item from a backup of {table}");
-                        messages.unreadable(format!("a row of {table}"), why.to_string(), remedy);
-                    }
+                if let Some(fate) = fate? {
+                    messages.add(Fields::of(item, "a row").text("msg_id")?, fate);
                 }
             }
             from = next;
@@ -152,10 +143,7 @@ impl Frame<'_> {
         }
         match fields.digest("workflow") {
             Ok(workflow) if self.workflows.contains(&workflow) => {}
-            Ok(workflow) => {
-                let why = format!("its workflow {workflow} is not deployed");
-                return Fate::stuck(why, "deploy the very file again with `surety workflow push`");
-            }
+            Ok(workflow) => return Fate::without_workflow(workflow),
             Err(why) => {
                 let remedy = format!("restore its row in {}", names.messages());
                 return Fate::stuck(why.to_string(), remedy);
