@@ -40,13 +40,6 @@ fn code(error: IntakeError) -> Code {
     }
 }
 
-async fn load(rig: &Rig, id: MsgId) -> Loaded {
-    match rig.stores.guarantee.load(id).await.unwrap() {
-        Found::Open(loaded) => *loaded,
-        other => panic!("{id} is not open: {other:?}"),
-    }
-}
-
 /// The step that the message's action makes of it now.
 async fn step(rig: &Rig, loaded: &Loaded) -> Step {
     let workflow = Workflow::parse(&workflow(1)).unwrap();
@@ -63,11 +56,11 @@ async fn step(rig: &Rig, loaded: &Loaded) -> Step {
 async fn i1_what_was_admitted_survives_a_restart(backend: &Backend) {
     let rig = rig(backend).await;
     let id = rig.submit(json!({"first": "ok"})).await;
-    let before = load(&rig, id).await;
+    let before = rig.load(id).await;
     rig.stores.close().await;
 
     let rig = self::rig(backend).await;
-    let after = load(&rig, id).await;
+    let after = rig.load(id).await;
     assert_eq!(*after.message, *before.message);
     assert_eq!(after.receipt, before.receipt);
     assert_eq!(after.records, before.records);
@@ -79,13 +72,13 @@ async fn i1_what_was_admitted_survives_a_restart(backend: &Backend) {
 async fn i3_one_of_many_commits_wins(backend: &Backend) {
     let rig = rig(backend).await;
     let id = rig.submit(json!({"first": "ok"})).await;
-    let step = step(&rig, &load(&rig, id).await).await;
+    let step = step(&rig, &rig.load(id).await).await;
     let commits = (0..8).map(|_| rig.stores.guarantee.commit(step.clone()));
     let outcomes = futures_util::future::join_all(commits).await;
     let won = outcomes.iter().filter(|o| o.is_ok()).count();
     assert_eq!(won, 1, "{outcomes:?}");
     assert!(outcomes.iter().all(|o| matches!(o, Ok(_) | Err(CommitError::Conflict(0)))));
-    assert_eq!(load(&rig, id).await.records.len(), 2);
+    assert_eq!(rig.load(id).await.records.len(), 2);
 }
 
 async fn i9_a_msg_id_is_accepted_once(backend: &Backend) {
@@ -535,7 +528,7 @@ async fn i1_a_full_disk_acknowledges_nothing_that_is_not_kept() {
 
     let rig = Rig::new(open(None), &clock, &Arc::default());
     for id in &kept {
-        load(&rig, *id).await;
+        rig.load(*id).await;
     }
     for id in &refused {
         assert!(matches!(rig.stores.guarantee.load(*id).await.unwrap(), Found::Nothing));

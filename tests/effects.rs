@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use surety_core::bundle::Bundle;
-use surety_core::effect::{Effect, Entry, Request, Response};
+use surety_core::effect::{Effect, Request};
 use surety_core::machine::{self, Loaded, Order};
-use surety_core::ports::{Actions as _, Clock as _, CommitError, Found};
+use surety_core::ports::{Clock as _, CommitError};
 use surety_core::record::{Cause, FailureKind, Record};
 use surety_core::types::{Digest, MsgId};
 use surety_core::workflow::Workflow;
@@ -26,25 +26,10 @@ async fn rig(backend: &Backend, clock: &Arc<VirtualClock>, actions: &Arc<Scripte
     rig
 }
 
-async fn load(rig: &Rig, id: MsgId) -> Loaded {
-    match rig.stores.guarantee.load(id).await.unwrap() {
-        Found::Open(loaded) => *loaded,
-        other => panic!("{id} is not open: {other:?}"),
-    }
-}
-
 /// The records of a finished message, verified.
 async fn records(rig: &Rig, id: MsgId) -> Vec<Record> {
     let packed = rig.stores.archive.get(id).await.unwrap().expect("a bundle");
     Bundle::unpack(&packed).unwrap().verify().expect("I10: the chain holds")
-}
-
-/// What `first` did: a request to this path, and what it was given.
-fn entry(actions: &Scripted, path: &str, body: &str) -> Entry {
-    let module = actions.resolve(&"first@^1".parse().unwrap()).unwrap().reference();
-    let request = Request::new("POST", true, "bank.example", path, Vec::new(), b"{}".to_vec());
-    let response = Response { status: 200, headers: Vec::new(), body: body.into() };
-    Entry { module, effect: Effect { request: request.unwrap(), outcome: Ok(response) } }
 }
 
 fn said(effects: &[Effect]) -> Vec<String> {
@@ -58,7 +43,7 @@ async fn a_journal_is_kept_in_order_until_its_revision_is_done_with() {
         let (clock, actions) = (Arc::default(), Arc::default());
         let first = rig(&backend, &clock, &actions).await;
         let id = first.submit(json!({"first": "transient"})).await;
-        let entries = [entry(&actions, "/debit", "a"), entry(&actions, "/credit", "b")];
+        let entries = [actions.effect("/debit", "a"), actions.effect("/credit", "b")];
         let guarantee = &first.stores.guarantee;
         for (seq, n) in [(0, 1), (1, 0), (7, 0)] {
             let refused = guarantee.journal(id, seq, n, entries[0].clone()).await;
@@ -75,9 +60,9 @@ async fn a_journal_is_kept_in_order_until_its_revision_is_done_with() {
         first.stores.close().await;
 
         let second = rig(&backend, &clock, &actions).await;
-        assert_eq!(load(&second, id).await.journal, entries, "{}", backend.name());
+        assert_eq!(second.load(id).await.journal, entries, "{}", backend.name());
         second.run_now().await;
-        let loaded = load(&second, id).await;
+        let loaded = second.load(id).await;
         assert_eq!(loaded.head.seq, 1, "the attempt failed");
         assert!(loaded.journal.is_empty(), "a new attempt starts with an empty journal");
         second.stores.close().await;
@@ -90,7 +75,7 @@ async fn a_re_run_is_given_what_was_recorded() {
         let (clock, actions) = (Arc::default(), Arc::<Scripted>::default());
         let before = rig(&backend, &clock, &actions).await;
         let id = before.submit(json!({"first": "pays"})).await;
-        let debit = entry(&actions, "/debit", "recorded");
+        let debit = actions.effect("/debit", "recorded");
         before.stores.guarantee.journal(id, 0, 0, debit.clone()).await.unwrap();
         before.stores.close().await;
 
@@ -113,14 +98,14 @@ async fn a_re_run_that_does_something_else_fails_and_says_so() {
         let (clock, actions) = (Arc::default(), Arc::<Scripted>::default());
         let before = rig(&backend, &clock, &actions).await;
         let id = before.submit(json!({"first": "drifts"})).await;
-        let done = entry(&actions, "/debit", "recorded");
+        let done = actions.effect("/debit", "recorded");
         before.stores.guarantee.journal(id, 0, 0, done).await.unwrap();
         before.stores.close().await;
 
         let after = rig(&backend, &clock, &actions).await;
         after.run().await;
         assert!(actions.remote.asked().is_empty(), "nothing is sent");
-        let loaded = load(&after, id).await;
+        let loaded = after.load(id).await;
         let record = loaded.records[1].record().unwrap();
         let failure = record.failure.unwrap();
         assert_eq!(failure.kind, FailureKind::Diverged);
@@ -154,7 +139,7 @@ async fn an_attempt_goes_on_with_the_module_it_began_with_or_is_over() {
     let backend = Backend::all().remove(0);
     let rig = rig(&backend, &clock, &actions).await;
     let id = rig.submit(json!({"first": "pays"})).await;
-    let mut gone = entry(&actions, "/debit", "recorded");
+    let mut gone = actions.effect("/debit", "recorded");
     gone.module.digest = Digest([7; 32]);
     rig.stores.guarantee.journal(id, 0, 0, gone).await.unwrap();
     // As after a crash: the message is loaded.
@@ -175,13 +160,13 @@ async fn who_moves_a_message_takes_an_unfinished_attempts_effects_along() {
         let rig = rig(&backend, &clock, &actions).await;
         let id = rig.submit(json!({"first": "pays"})).await;
         let guarantee = Arc::clone(&rig.stores.guarantee);
-        let debit = entry(&actions, "/debit", "recorded");
+        let debit = actions.effect("/debit", "recorded");
         guarantee.journal(id, 0, 0, debit.clone()).await.unwrap();
         let mut file: Value = serde_json::from_str(&workflow(1)).unwrap();
         file["states"]["begin"]["cancel"] = json!("refused");
         let workflow = Workflow::parse(&file.to_string()).unwrap();
         let order = Order { by: "ops", reason: "stop", at: clock.now() };
-        let step = machine::cancel(&workflow, &load(&rig, id).await, order).unwrap();
+        let step = machine::cancel(&workflow, &rig.load(id).await, order).unwrap();
         guarantee.commit(step).await.unwrap();
         // The call that is still under way finds out before its guest sees more.
         let late = guarantee.journal(id, 0, 1, debit.clone()).await;
@@ -190,7 +175,7 @@ async fn who_moves_a_message_takes_an_unfinished_attempts_effects_along() {
         let records = records(&rig, id).await;
         assert_eq!(records[1].cause, Cause::Cancel);
         assert_eq!(records[1].effects, [debit.effect], "{}", backend.name());
-        let gone = guarantee.journal(id, 1, 0, entry(&actions, "/x", "y")).await;
+        let gone = guarantee.journal(id, 1, 0, actions.effect("/x", "y")).await;
         assert_eq!(gone, Err(CommitError::Conflict(1)));
         rig.stores.close().await;
     }
@@ -201,7 +186,7 @@ async fn strangers_placeholders_are_not_filled() {
     let (clock, actions) = (Arc::default(), Arc::<Scripted>::default());
     let rig = rig(&Backend::all().remove(0), &clock, &actions).await;
     let id = rig.submit(json!({"first": "pays", "second": "{{secret:key}}"})).await;
-    let mut loaded = load(&rig, id).await;
+    let mut loaded = rig.load(id).await;
     let module = actions.with_secret();
     let guarantee = Arc::clone(&rig.stores.guarantee);
     let send = async |loaded: &Loaded| {
@@ -223,7 +208,7 @@ async fn strangers_placeholders_are_not_filled() {
 
     // The same with nothing of the kind in the message.
     let id = rig.submit(json!({"first": "pays"})).await;
-    loaded = load(&rig, id).await;
+    loaded = rig.load(id).await;
     assert_eq!(send(&loaded).await.unwrap().status, 200);
 }
 

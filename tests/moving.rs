@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use surety_core::bundle::Bundle;
 use surety_core::canary::{Canary, Course, Tally};
 use surety_core::deployment::{Change, NewDeployment, Revocation};
-use surety_core::effect::{Effect, Entry, Request, Response};
+use surety_core::effect::Entry;
 use surety_core::endorse::Endorsements;
 use surety_core::intake::IntakeError;
-use surety_core::machine::{Loaded, Phase};
-use surety_core::ports::{Actions as _, Catalog, Deployment, Found, Use};
+use surety_core::machine::Phase;
+use surety_core::ports::{Catalog, Deployment, Found, Use};
 use surety_core::record::Sealed;
 use surety_core::refusal::Code;
 use surety_core::types::{Digest, MsgId, Time};
@@ -49,6 +49,11 @@ struct Filled {
     unused: MsgId,
     expired: MsgId,
     signal: MsgId,
+}
+
+/// What an action did outside.
+fn debit(actions: &Scripted) -> Entry {
+    actions.effect("/debit", "done")
 }
 
 /// One that ran, with what was counted of it.
@@ -118,30 +123,15 @@ async fn fill(rig: &Rig) -> Filled {
     rig.intake.signal(ids[WAITS], &"approve".parse().unwrap(), body.as_bytes()).await.unwrap();
     // One that is final, and not in the archive.
     ids[CLOSES] = rig.submit(payload(CLOSES)).await;
-    while open(&rig.stores, ids[CLOSES]).await.head.phase != Phase::Final {
+    while rig.load(ids[CLOSES]).await.head.phase != Phase::Final {
         let lease = rig.at_hand().await.expect("its ticket");
         rig.controller.handle(lease).await.unwrap();
     }
     // One whose first ticket nobody has taken.
     ids[FIRST] = rig.submit(payload(FIRST)).await;
     // It did something outside, and came to no commit.
-    rig.stores.guarantee.journal(ids[FIRST], 0, 0, entry(&rig.actions)).await.unwrap();
+    rig.stores.guarantee.journal(ids[FIRST], 0, 0, debit(&rig.actions)).await.unwrap();
     Filled { ids, unused: rig.msg_id().await, expired, signal }
-}
-
-async fn open(stores: &Stores, id: MsgId) -> Loaded {
-    match stores.guarantee.load(id).await.unwrap() {
-        Found::Open(loaded) => *loaded,
-        other => panic!("{id} is not open: {other:?}"),
-    }
-}
-
-/// What `first` did: a request, and what it was given.
-fn entry(actions: &Scripted) -> Entry {
-    let module = actions.resolve(&"first@^1".parse().unwrap()).unwrap().reference();
-    let request = Request::new("POST", true, "bank.example", "/debit", Vec::new(), b"{}".to_vec());
-    let response = Response { status: 200, headers: Vec::new(), body: b"done".to_vec() };
-    Entry { module, effect: Effect { request: request.unwrap(), outcome: Ok(response) } }
 }
 
 async fn records(stores: &Stores, id: MsgId) -> Vec<Sealed> {
@@ -232,8 +222,6 @@ async fn moved(from: &Backend, to: &Backend, folder: &Path) {
     assert_eq!((again.messages_new, again.msg_ids_new), (0, 0), "{way}");
     assert!(again.reference.is_clean(), "I6: {way}: {:?}", again.reference);
     assert_eq!(stores.moving.deployments().await.unwrap(), deployments, "{way}");
-    let journal = open(&stores, filled.ids[FIRST]).await.journal;
-    assert_eq!(journal, [entry(&source.actions)], "{way}");
     let catalog = &stores.catalog;
     assert_eq!(catalog.canaries().await.unwrap(), [canary()], "{way}");
     assert_eq!(catalog.workflows().await.unwrap().len(), 2, "{way}");
@@ -242,6 +230,8 @@ async fn moved(from: &Backend, to: &Backend, folder: &Path) {
     stores.close().await;
 
     let target = rig(to.open(clock.clone()), &clock);
+    let journal = target.load(filled.ids[FIRST]).await.journal;
+    assert_eq!(journal, [debit(&source.actions)], "{way}");
     goes_on(&target, &filled, &before, &way).await;
     // What went on there is not put back.
     let refused = target.stores.import(folder).await;

@@ -74,7 +74,7 @@ async fn who_is_sent_away_is_told_why_and_loses_nothing() {
         // Another process, which has nothing at hand.
         let other = open(cloud.config());
         other.guarantee.load(id).await.unwrap();
-        cloud.chaos(queues.clone(), FaultPlan::none());
+        cloud.chaos(queues, FaultPlan::none());
         let words = [&["surety-feeder-0"], remedy].concat();
         said(other.feeder.lease().await.map(|lease| lease.ticket), &words);
         let queue = format!("surety-g-{id}");

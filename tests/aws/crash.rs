@@ -80,12 +80,14 @@ async fn points(bodies: Bodies, story: &Story) -> u64 {
 const EACH: u64 = 60;
 
 /// Between them a message that waits for days is swept again and again. Every so many
-/// calls: odd, and no multiple of a sweep's, so that each call of one gets its turn.
+/// calls: a prime, so that it shares nothing with the number of a sweep's calls, and
+/// each of those gets its turn.
 const BETWEEN: usize = 29;
 
 /// Where to crash in a story of so many calls.
 fn crash_points(points: u64) -> impl Iterator<Item = u64> {
-    let (first, last) = (EACH.min(points), points.saturating_sub(EACH).max(EACH.min(points)));
+    let first = EACH.min(points);
+    let last = points.saturating_sub(EACH).max(first);
     (0..first).chain((first..last).step_by(BETWEEN)).chain(last..points)
 }
 

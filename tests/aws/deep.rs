@@ -8,7 +8,6 @@ use surety_core::types::MsgId;
 use surety_store::{Bodies, Grade};
 use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::{Cloud, tables};
-use surety_tests::rig::Rig;
 
 use crate::work::{assert_none_stuck, host, problems, stories};
 
@@ -27,10 +26,6 @@ async fn tamper(cloud: &Cloud, id: MsgId, name: &str, value: Option<AttributeVal
         None => update.update_expression("REMOVE #name"),
     };
     update.send().await.expect("changed");
-}
-
-async fn waiting(rig: &Rig) -> MsgId {
-    rig.submit(json!({"first": "large"})).await
 }
 
 #[tokio::test]
@@ -93,7 +88,7 @@ async fn a_body_that_is_lost_is_named() {
     let rig = host(&cloud, &clock).await;
     rig.register().await;
     rig.deploy().await;
-    let id = waiting(&rig).await;
+    let id = rig.submit(json!({"first": "large"})).await;
     rig.run_now().await;
     let db = tables(&cloud.dynamo.url());
     let items = db.scan().table_name("surety-records").send().await.unwrap();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use surety_store::{Finding, Grade};
+use surety_store::Finding;
+use surety_tests::backend;
 use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
 use surety_tests::rig::Rig;
@@ -29,12 +30,11 @@ pub(crate) async fn host(cloud: &Arc<Cloud>, clock: &Arc<VirtualClock>) -> Rig {
 
 /// Asserts that something will move every open message.
 pub(crate) async fn assert_none_stuck(cloud: &Cloud, clock: &Arc<VirtualClock>, what: &str) {
-    let problems: Vec<_> = problems(cloud, clock).await;
+    let problems = problems(cloud, clock).await;
     assert!(problems.is_empty(), "{problems:?} {what}");
 }
 
 /// What the doctor says of messages that nothing will move.
 pub(crate) async fn problems(cloud: &Cloud, clock: &Arc<VirtualClock>) -> Vec<Finding> {
-    let findings = cloud.examine_messages(clock.clone()).await;
-    findings.into_iter().filter(|finding| finding.grade == Grade::Problem).collect()
+    backend::problems(cloud.examine_messages(clock.clone()).await)
 }

@@ -20,6 +20,12 @@ pub enum Backend {
     Aws(Arc<Cloud>),
 }
 
+/// Those that are one.
+#[must_use]
+pub fn problems(findings: Vec<Finding>) -> Vec<Finding> {
+    findings.into_iter().filter(|finding| finding.grade == Grade::Problem).collect()
+}
+
 impl Backend {
     /// One fresh backend of each kind.
     #[must_use]
@@ -73,7 +79,7 @@ impl Backend {
             }
             Self::Aws(cloud) => cloud.examine_messages(clock).await,
         };
-        findings.into_iter().filter(|finding| finding.grade == Grade::Problem).collect()
+        problems(findings)
     }
 
     /// Opens it, as at a start of the host.

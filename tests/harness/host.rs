@@ -238,13 +238,24 @@ impl Host {
     pub fn submit_when_ready(&self) -> String {
         let id = self.msg_id().expect("an id");
         let body = sign(&client_key(), &withdrawal(&id).to_string()).to_string();
+        let (status, answer) = self.send_when_ready(&body);
+        assert_eq!(status, 202, "{answer}");
+        id
+    }
+
+    /// Sends an envelope again as long as the host says that it makes a module ready;
+    /// gives status and JSON body.
+    ///
+    /// # Panics
+    /// When there is no answer, or that one for too long.
+    #[must_use]
+    pub fn send_when_ready(&self, body: &str) -> (u16, Value) {
         let started = Instant::now();
         loop {
-            let (status, answer) = self.ask("POST", "/v1/messages", &body).expect("an answer");
-            if status == 202 {
-                return id;
+            let (status, answer) = self.ask("POST", "/v1/messages", body).expect("an answer");
+            if (status, &answer["code"]) != (503, &"busy".into()) {
+                return (status, answer);
             }
-            assert_eq!((status, &answer["code"]), (503, &"busy".into()), "{answer}");
             assert!(started.elapsed() < PATIENCE, "{answer}");
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use surety_core::controller::Controller;
 use surety_core::crypto::PrivateKey;
 use surety_core::intake::{Accepted, Intake, IntakeError, IntakeLimits};
-use surety_core::machine::Phase;
+use surety_core::machine::{Loaded, Phase};
 use surety_core::operator::Operator;
 use surety_core::ports::{Actions, Client, Clock, Egress, Fault, Found, Lease};
 use surety_core::receipt::Receipt;
@@ -290,15 +290,23 @@ impl Rig {
         self.clock.stand_still(false);
     }
 
+    /// An open message.
+    ///
+    /// # Panics
+    /// When it is not open.
+    pub async fn load(&self, id: MsgId) -> Loaded {
+        match self.stores.guarantee.load(id).await.expect("readable") {
+            Found::Open(loaded) => *loaded,
+            other => panic!("{id} is not open: {other:?}"),
+        }
+    }
+
     /// What a message waits for as a signal names it: its state and subject.
     ///
     /// # Panics
     /// When it is not open.
     pub async fn subject(&self, id: MsgId) -> (MsgState, Digest) {
-        let loaded = match self.stores.guarantee.load(id).await.expect("readable") {
-            Found::Open(loaded) => loaded,
-            other => panic!("{id} is not open: {other:?}"),
-        };
+        let loaded = self.load(id).await;
         let step = usize::try_from(loaded.head.step).expect("a place");
         (loaded.head.state, loaded.records[step].hash)
     }

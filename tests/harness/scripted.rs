@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use surety_core::effect::{Budget, Outside, Request, Stopped};
+use surety_core::effect::{Budget, Effect, Entry, Outside, Request, Response, Stopped};
 use surety_core::machine::{Advance, Call, Ran};
 use surety_core::message::Message;
 use surety_core::module::{Manifest, Module};
@@ -100,6 +100,20 @@ impl Default for Scripted {
 }
 
 impl Scripted {
+    /// What `first` did: a request to this path, and what it was given.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn effect(&self, path: &str, body: &str) -> Entry {
+        let module = self.resolve(&"first@^1".parse().expect("a module")).expect("it is there");
+        let module = module.reference();
+        let request = Request::new("POST", true, "bank.example", path, Vec::new(), b"{}".to_vec());
+        let response = Response { status: 200, headers: Vec::new(), body: body.into() };
+        let request = request.expect("a request");
+        Entry { module, effect: Effect { request, outcome: Ok(response) } }
+    }
+
     /// Asserts I4: every call of one revision saw the same.
     ///
     /// # Panics

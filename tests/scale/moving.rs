@@ -1,14 +1,12 @@
 //! A host alone, whose messages, modules and workflows are moved to queues and tables
 //! when one machine is not enough: what it had begun goes on there.
 
-use std::time::Instant;
-
-use serde_json::{Value, json};
+use serde_json::json;
 use surety_tests::host::{Host, WAY, sign, withdrawal};
 use surety_tests::rig::client_key;
 
 use crate::account::Account;
-use crate::stories::{ASK_EACH, LARGE, PATIENCE, approve, pay, reaches, states, way, withdraw};
+use crate::stories::{LARGE, approve, pay, reaches, states, way, withdraw};
 use crate::treasury::BROKEN;
 
 /// Asserts that the doctor names no message that nothing moves, while a host runs.
@@ -16,19 +14,6 @@ fn deep(host: &Host, config: &str) {
     let found = host.done(&["doctor", "--deep", "--config", config]).remove(0);
     let open = found.as_array().unwrap().last().unwrap();
     assert_eq!((&open["what"], &open["grade"]), (&json!("the open messages"), &json!("good")));
-}
-
-/// Submits to a host that makes its modules ready, until it is answered.
-fn send(host: &Host, body: &str) -> (u16, Value) {
-    let begun = Instant::now();
-    loop {
-        let (status, answer) = host.ask("POST", "/v1/messages", body).unwrap();
-        if status != 503 {
-            return (status, answer);
-        }
-        assert!(begun.elapsed() < PATIENCE, "{answer}");
-        std::thread::sleep(ASK_EACH);
-    }
 }
 
 pub(crate) fn run(account: &Account) {
@@ -53,9 +38,9 @@ pub(crate) fn run(account: &Account) {
     let mut host = account.start(0);
     // I9: what was used stays so, and what was not can be.
     let text = |id: &str| sign(&client_key(), &withdrawal(id).to_string()).to_string();
-    let (status, again) = send(&host, &text(&small));
+    let (status, again) = host.send_when_ready(&text(&small));
     assert_eq!(status, 200, "it is kept already: {again}");
-    let (status, fresh) = send(&host, &text(&unused));
+    let (status, fresh) = host.send_when_ready(&text(&unused));
     assert_eq!(status, 202, "{fresh}");
     // The other half of the quorum, and a person's word.
     approve(account, &host, &waits, 1);

@@ -18,10 +18,10 @@ pub(crate) const LARGE: &str = "30000000000000000000";
 const HELD: &str = "5000000000000000000";
 
 /// How long a message may take to where it is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How long it is asked again.
-pub(crate) const ASK_EACH: Duration = Duration::from_millis(100);
+const ASK_EACH: Duration = Duration::from_millis(100);
 
 fn send(host: &Host, id: &str, text: &Value) {
     let body = sign(&client_key(), &text.to_string()).to_string();

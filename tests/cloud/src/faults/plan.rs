@@ -27,6 +27,18 @@ pub enum Refusal {
     OtherRegion,
 }
 
+impl Refusal {
+    /// What AWS says to who asked for this action of IAM.
+    pub(crate) fn message(self, action: &str) -> String {
+        match self {
+            Self::Denied => format!("User: surety-test is not authorized to perform: {action}"),
+            Self::Expired => "The security token included in the request is expired".to_owned(),
+            Self::Unknown => "The security token included in the request is invalid.".to_owned(),
+            Self::OtherRegion => "Credential should be scoped to a valid region.".to_owned(),
+        }
+    }
+}
+
 /// The knobs. All are off in `FaultPlan::none`.
 #[derive(Clone, Debug, Default)]
 pub struct FaultPlan {

@@ -29,25 +29,14 @@ pub(crate) fn throttle(spelling: Spelling, seed: u64) -> Reply {
 
 /// What a caller is told who is sent away.
 pub(crate) fn send_away(why: Refusal, operation: &str) -> Reply {
-    let (kind, message) = match why {
-        Refusal::Denied => (
-            "AccessDeniedException",
-            format!("User: surety-test is not authorized to perform: dynamodb:{operation}"),
-        ),
-        Refusal::Expired => (
-            "ExpiredTokenException",
-            "The security token included in the request is expired".to_owned(),
-        ),
-        Refusal::Unknown => (
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.".to_owned(),
-        ),
-        Refusal::OtherRegion => (
-            "InvalidSignatureException",
-            "Credential should be scoped to a valid region.".to_owned(),
-        ),
+    let kind = match why {
+        Refusal::Denied => "AccessDeniedException",
+        Refusal::Expired => "ExpiredTokenException",
+        Refusal::Unknown => "UnrecognizedClientException",
+        Refusal::OtherRegion => "InvalidSignatureException",
     };
     let kind = format!("com.amazon.coral.service#{kind}");
+    let message = why.message(&format!("dynamodb:{operation}"));
     Reply::json(400, &json!({"__type": kind, "message": message}))
 }
 

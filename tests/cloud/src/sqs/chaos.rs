@@ -109,21 +109,14 @@ impl Chaos {
 
 /// What a caller is told who is sent away.
 fn send_away(why: Refusal, operation: &str) -> Fault {
-    match why {
-        Refusal::Denied => DENIED.because(format!(
-            "User: surety-test is not authorized to perform: sqs:{}",
-            operation.trim_end_matches("Batch").to_lowercase()
-        )),
-        Refusal::Expired => {
-            EXPIRED.because("The security token included in the request is expired")
-        }
-        Refusal::Unknown => {
-            UNKNOWN.because("The security token included in the request is invalid.")
-        }
-        Refusal::OtherRegion => {
-            OTHER_REGION.because("Credential should be scoped to a valid region.")
-        }
-    }
+    let kind = match why {
+        Refusal::Denied => DENIED,
+        Refusal::Expired => EXPIRED,
+        Refusal::Unknown => UNKNOWN,
+        Refusal::OtherRegion => OTHER_REGION,
+    };
+    let action = operation.trim_end_matches("Batch").to_lowercase();
+    kind.because(why.message(&format!("sqs:{action}")))
 }
 
 /// What happens to a request, drawn when it arrives.
