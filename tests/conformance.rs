@@ -12,7 +12,7 @@ use surety_core::endorse::{Claim, Endorsements};
 use surety_core::intake::IntakeError;
 use surety_core::machine::{self, Decision, Loaded, Ran, Step, Turn};
 use surety_core::ports::{
-    Actions as _, CommitError, DeployError, Deployment, Found, Query, Ticket,
+    Actions as _, CommitError, DeployError, Deployment, Fault, Found, Query, Ticket,
 };
 use surety_core::projection::Projection;
 use surety_core::reconcile::{Mode, reconcile};
@@ -103,6 +103,22 @@ async fn i9_a_msg_id_is_accepted_once(backend: &Backend) {
     let again = rig.submit_body(&envelope(id, &first)).await.unwrap();
     assert_eq!(again.receipt, accepted.receipt);
     assert_eq!(code(rig.submit_body(&envelope(id, &other)).await.unwrap_err()), Code::MsgIdUsed);
+}
+
+async fn i9_what_is_kept_is_so_while_a_validator_is_not_ready(backend: &Backend) {
+    let rig = rig(backend).await;
+    let [kept, fresh] = [rig.msg_id().await, rig.msg_id().await];
+    let payload = json!({"first": "ok"});
+    let accepted = rig.submit_body(&envelope(kept, &payload)).await.unwrap();
+    let mut newer: serde_json::Value = serde_json::from_str(&workflow(2)).unwrap();
+    newer["validators"] = json!(["first@^1"]);
+    rig.intake.workflows.add(Arc::new(Workflow::parse(&newer.to_string()).unwrap()));
+    let again = rig.submit_body(&envelope(kept, &payload)).await.unwrap();
+    assert_eq!((again.before, again.receipt), (true, accepted.receipt));
+    for (id, payload) in [(fresh, payload), (kept, json!({"first": "refuse"}))] {
+        let put_off = rig.submit_body(&envelope(id, &payload)).await.unwrap_err();
+        assert!(matches!(put_off, IntakeError::Fault(Fault::Busy(_))), "{put_off}");
+    }
 }
 
 async fn msg_ids_are_bound_to_client_and_time(backend: &Backend) {
@@ -453,7 +469,7 @@ macro_rules! suite {
         $(mod $name {
             #[tokio::test]
             async fn holds() {
-                for backend in super::Backend::all() {
+                for backend in super::Backend::everywhere() {
                     println!("on {}", backend.name());
                     super::$name(&backend).await;
                 }
@@ -467,6 +483,7 @@ suite! {
     i3_one_of_many_commits_wins,
     i6_reference_is_rebuilt_from_the_truth,
     i9_a_msg_id_is_accepted_once,
+    i9_what_is_kept_is_so_while_a_validator_is_not_ready,
     msg_ids_are_bound_to_client_and_time,
     unused_msg_ids_are_capped,
     retiring_archives_once,

@@ -39,7 +39,7 @@ fn said(effects: &[Effect]) -> Vec<String> {
 
 #[tokio::test]
 async fn a_journal_is_kept_in_order_until_its_revision_is_done_with() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let (clock, actions) = (Arc::default(), Arc::default());
         let first = rig(&backend, &clock, &actions).await;
         let id = first.submit(json!({"first": "transient"})).await;
@@ -71,7 +71,7 @@ async fn a_journal_is_kept_in_order_until_its_revision_is_done_with() {
 
 #[tokio::test]
 async fn a_re_run_is_given_what_was_recorded() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let (clock, actions) = (Arc::default(), Arc::<Scripted>::default());
         let before = rig(&backend, &clock, &actions).await;
         let id = before.submit(json!({"first": "pays"})).await;
@@ -94,7 +94,7 @@ async fn a_re_run_is_given_what_was_recorded() {
 
 #[tokio::test]
 async fn a_re_run_that_does_something_else_fails_and_says_so() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let (clock, actions) = (Arc::default(), Arc::<Scripted>::default());
         let before = rig(&backend, &clock, &actions).await;
         let id = before.submit(json!({"first": "drifts"})).await;
@@ -155,7 +155,7 @@ async fn an_attempt_goes_on_with_the_module_it_began_with_or_is_over() {
 
 #[tokio::test]
 async fn who_moves_a_message_takes_an_unfinished_attempts_effects_along() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let (clock, actions) = (Arc::<VirtualClock>::default(), Arc::<Scripted>::default());
         let rig = rig(&backend, &clock, &actions).await;
         let id = rig.submit(json!({"first": "pays"})).await;

@@ -72,7 +72,7 @@ fn operated<T: std::fmt::Debug>(outcome: Result<T, OperateError>) -> Code {
 
 #[tokio::test]
 async fn choices_are_followed_at_once_each_with_its_record() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let clock = Arc::new(VirtualClock::default());
         let rig = rig(&backend, &clock).await;
         let id = rig.submit(json!({"first": "small"})).await;
@@ -105,7 +105,7 @@ async fn a_guard_that_fails_parks_its_message_with_the_expression() {
 
 #[tokio::test]
 async fn a_quorum_of_different_signers_moves_a_message() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let clock = Arc::new(VirtualClock::default());
         let rig = rig(&backend, &clock).await;
         let id = waiting(&rig).await;
@@ -129,7 +129,7 @@ async fn a_quorum_of_different_signers_moves_a_message() {
 
 #[tokio::test]
 async fn a_signal_that_does_not_fit_is_refused_with_its_code() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let clock = Arc::new(VirtualClock::default());
         let rig = rig(&backend, &clock).await;
         let id = rig.submit(json!({"first": "large"})).await;
@@ -181,7 +181,7 @@ async fn a_signal_that_does_not_fit_is_refused_with_its_code() {
 
 #[tokio::test]
 async fn a_signal_uses_its_msg_id_up_for_ever() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let clock = Arc::new(VirtualClock::default());
         let rig = rig(&backend, &clock).await;
         let (one, other) = (waiting(&rig).await, waiting(&rig).await);
@@ -211,7 +211,7 @@ async fn a_signal_uses_its_msg_id_up_for_ever() {
 
 #[tokio::test]
 async fn timers_come_after_months_and_not_early() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let clock = Arc::new(VirtualClock::default());
         let rig = rig(&backend, &clock).await;
         let id = waiting(&rig).await;
@@ -294,7 +294,7 @@ async fn waiting_messages_are_not_in_the_hands_of_the_process() {
 
 #[tokio::test]
 async fn an_operator_moves_what_is_declared_and_nothing_else() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let clock = Arc::new(VirtualClock::default());
         let rig = rig(&backend, &clock).await;
         let operator = &rig.operator;
@@ -335,7 +335,7 @@ async fn an_operator_moves_what_is_declared_and_nothing_else() {
 
 #[tokio::test]
 async fn a_message_moves_to_another_version_where_it_fits() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let clock = Arc::new(VirtualClock::default());
         let rig = rig(&backend, &clock).await;
         let (waits, given) = (waiting(&rig).await, waiting(&rig).await);
@@ -414,7 +414,7 @@ async fn what_is_final_is_archived_before_others_move() {
 /// A message that waits for its next attempt is not hurried by a migration.
 #[tokio::test]
 async fn a_migration_brings_no_attempt_early() {
-    for backend in Backend::all() {
+    for backend in Backend::everywhere() {
         let clock = Arc::new(VirtualClock::default());
         let rig = rig(&backend, &clock).await;
         let id = rig.submit(json!({"first": "transient"})).await;

@@ -221,6 +221,7 @@ fn call(seq: Seq) -> Call {
         text: text.into(),
         value: Arc::new(serde_json::from_str(text).unwrap()),
         signer: Address([0x11; 20]),
+        signer_text: Address([0x11; 20]).to_string().into(),
         signature: key.sign_text(text),
         content_hash: Digest::of(text.as_bytes()),
     };

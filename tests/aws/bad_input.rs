@@ -101,7 +101,7 @@ async fn a_queue_that_was_deleted_by_hand_is_named() {
     rig.register().await;
     let id = rig.submit(json!({"first": "ok"})).await;
     let queue = format!("surety-g-{id}");
-    assert!(cloud.sqs.delete_by_hand(&queue));
+    assert!(cloud.sqs().delete_by_hand(&queue));
     let loaded = rig.stores.guarantee.load(id).await;
     assert!(matches!(loaded, Err(Fault::Corrupt(_))));
     said(loaded.map(|_| ()), &[&queue, "surety import"]);
@@ -119,13 +119,13 @@ async fn a_message_that_was_changed_in_its_queue_does_not_run() {
     rig.register().await;
     let id = rig.submit(json!({"first": "ok"})).await;
     let queue = format!("surety-g-{id}");
-    let before = cloud.sqs.messages(&queue)[0].body.clone();
+    let before = cloud.sqs().messages(&queue)[0].body.clone();
     let forged = |body: &str| {
         let mut part: serde_json::Value = serde_json::from_str(body).unwrap();
         part["head"] = json!("AAAA");
         part.to_string()
     };
-    cloud.sqs.edit(&queue, forged);
+    cloud.sqs().edit(&queue, forged);
     let loaded = rig.stores.guarantee.load(id).await;
     assert!(matches!(loaded, Err(Fault::Corrupt(_))));
     said(loaded.map(|_| ()), &[&queue, "was changed there"]);
@@ -133,7 +133,7 @@ async fn a_message_that_was_changed_in_its_queue_does_not_run() {
     rig.controller.handle(lease).await.unwrap();
     assert_eq!(rig.actions.calls().0, 0, "it ran");
     // Nothing was deleted: put right, it goes on.
-    cloud.sqs.edit(&queue, |_| before.clone());
+    cloud.sqs().edit(&queue, |_| before.clone());
     rig.run().await;
     assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Archived));
 }

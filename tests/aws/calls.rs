@@ -28,14 +28,14 @@ async fn calls(bodies: Bodies) -> BTreeMap<String, u64> {
     rig.submit(json!({"first": "ok"})).await;
     run(&rig).await;
 
-    cloud.sqs.reset_calls();
-    cloud.dynamo.reset_calls();
+    cloud.sqs().reset_calls();
+    cloud.dynamo().reset_calls();
     let id = rig.msg_id().await;
     let payload = json!({"first": "five times", "second": "back"});
     rig.submit_body(&envelope(id, &payload)).await.expect("accepted");
     run(&rig).await;
-    let mut calls = cloud.sqs.calls();
-    calls.extend(cloud.dynamo.calls());
+    let mut calls = cloud.sqs().calls();
+    calls.extend(cloud.dynamo().calls());
     assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Archived));
     let shown = rig.stores.reference.get(id).await.unwrap().expect("shown");
     assert_eq!((shown.msg_state.as_str(), shown.seq), ("refused", 5));

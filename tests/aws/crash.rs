@@ -56,7 +56,7 @@ async fn crash_at(bodies: Bodies, story: &Story, point: u64) {
         assert_end(&rig, *id, story, &what).await;
         // What is archived has left nothing behind.
         if bodies == Bodies::Sqs && !rig.moves().await && story.1 != "failed" {
-            let left = cloud.sqs.queues().into_iter().filter(|name| name.contains("-g-"));
+            let left = cloud.sqs().queues().into_iter().filter(|name| name.contains("-g-"));
             assert_eq!(left.collect::<Vec<_>>(), [""; 0], "{what}");
         }
     }

@@ -15,7 +15,7 @@ const HOUR_MS: u64 = 3_600_000;
 
 /// Sets or takes away an attribute of a message's row.
 async fn tamper(cloud: &Cloud, id: MsgId, name: &str, value: Option<AttributeValue>) {
-    let db = tables(&cloud.dynamo.url());
+    let db = tables(&cloud.dynamo().url());
     let update = db.update_item().table_name("surety-messages");
     let update = update.key("msg_id", AttributeValue::S(id.to_string()));
     let update = update.expression_attribute_names("#name", name);
@@ -67,7 +67,7 @@ async fn each_message_that_nothing_moves_is_named() {
     tamper(&cloud, ids[1], "due", number(1)).await;
     tamper(&cloud, ids[2], "workflow", Some(other)).await;
     tamper(&cloud, ids[3], "rev", Some(AttributeValue::S("x".to_owned()))).await;
-    assert!(cloud.sqs.delete_by_hand(&format!("surety-g-{}", ids[4])));
+    assert!(cloud.sqs().delete_by_hand(&format!("surety-g-{}", ids[4])));
     let words = ["`open`", "`due_shard`", "is not deployed", "rev", "is gone"];
     let found = problems(&cloud, &clock).await;
     for (id, words) in ids.iter().zip(words) {
@@ -90,7 +90,7 @@ async fn a_body_that_is_lost_is_named() {
     rig.deploy().await;
     let id = rig.submit(json!({"first": "large"})).await;
     rig.run_now().await;
-    let db = tables(&cloud.dynamo.url());
+    let db = tables(&cloud.dynamo().url());
     let items = db.scan().table_name("surety-records").send().await.unwrap();
     for item in items.items() {
         let delete = db.delete_item().table_name("surety-records");

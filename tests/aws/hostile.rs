@@ -62,7 +62,7 @@ async fn run(rig: &Rig, cloud: &Cloud, what: &str) {
         if !moves {
             return;
         }
-        if cloud.has_ticket(rig.clock.now(), true) {
+        if cloud.has_ticket(rig.clock.now(), true).await {
             match rig.stores.feeder.lease().await {
                 Ok(lease) => {
                     // A fault is not the message's end: its ticket comes again.

@@ -30,8 +30,8 @@ async fn a_message_ends(bodies: Bodies, queues: Chaos, tables: FaultPlan, hit: &
     cloud.chaos(queues, tables);
     let id = rig.submit(story().0).await;
     rig.run().await;
-    let hits = cloud.sqs.hits().get(hit).copied().unwrap_or(0)
-        + cloud.dynamo.hits().get(hit).copied().unwrap_or(0);
+    let hits = cloud.sqs().hits().get(hit).copied().unwrap_or(0)
+        + cloud.dynamo().hits().get(hit).copied().unwrap_or(0);
     assert!(hits > 0, "nothing went wrong");
     assert_end(&rig, id, &story(), hit).await;
     assert_shown(&rig, hit).await;
@@ -98,7 +98,7 @@ async fn a_long_poll_outlasts_the_time_of_other_calls() {
         () = push => {}
     }
     // One receive, which was not cut off and made again.
-    assert_eq!(cloud.sqs.calls()["ReceiveMessage"], 1);
+    assert_eq!(cloud.sqs().calls()["ReceiveMessage"], 1);
 }
 
 #[tokio::test]
@@ -126,13 +126,13 @@ async fn queues_are_created_no_faster_than_configured() {
     let stores = surety_store::open(&Config::Aws(config), clock.clone()).unwrap();
     let rig = Rig::new(stores, &clock, &Arc::default());
     rig.register().await;
-    cloud.sqs.reset_calls();
+    cloud.sqs().reset_calls();
     rig.submit(json!({"first": "ok"})).await;
     let id = rig.msg_id().await;
     let body = surety_tests::rig::envelope(id, &json!({"first": "ok"}));
     let refused = rig.submit_body(&body).await.unwrap_err().to_string();
     assert!(refused.contains("creating the queue"), "{refused}");
-    assert_eq!(cloud.sqs.calls()["CreateQueue"], 1);
+    assert_eq!(cloud.sqs().calls()["CreateQueue"], 1);
 }
 
 #[tokio::test]

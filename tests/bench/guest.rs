@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use surety_core::effect::Closed;
 use surety_core::machine::Call;
+use surety_core::message::Message;
 use surety_core::module::Module;
 use surety_core::ports::Actions as _;
 use surety_core::types::Digest;
@@ -49,8 +50,18 @@ pub struct Called {
     pub call: Call,
 }
 
-/// Makes the call of a number.
-type OneCall<'a> = &'a (dyn Fn(usize) -> Result<()> + Sync);
+impl Called {
+    /// The same call of another message.
+    fn of_another(&self) -> Self {
+        let Call { message, ext, .. } = &self.call;
+        let message = Message { text: (&*message.text).into(), ..Message::clone(message) };
+        let call = Call { message: message.into(), ext: (&**ext).into(), ..self.call.clone() };
+        Self { module: Arc::clone(&self.module), call }
+    }
+}
+
+/// Makes the call of a number, on a thread of a number.
+type OneCall<'a> = &'a (dyn Fn(usize, usize) -> Result<()> + Sync);
 
 /// What some threads did together.
 struct Rate {
@@ -64,11 +75,16 @@ pub fn measure(sandbox: &Sandbox, calls: &[Called]) -> Result<Value> {
     let plain = Plain::new(calls).map_err(foreign)?;
     let mut rows = Vec::new();
     let runtime = Handle::current();
-    let ours = |n: usize| sandboxed(&runtime, sandbox, &calls[n % calls.len()]);
-    let default = |n: usize| plain.call(n % calls.len(), &calls[n % calls.len()]).map_err(foreign);
+    // As in the pipeline: what runs at the same time is of different messages.
+    let own = [(); 2].map(|()| calls.iter().map(Called::of_another).collect::<Vec<_>>());
+    let ours = |on: usize, n: usize| sandboxed(&runtime, sandbox, &own[on][n % calls.len()]);
+    let default = |on: usize, n: usize| {
+        let at = n % calls.len();
+        plain.call(at, &own[on][at]).map_err(foreign)
+    };
     // What two threads can do at most here: processors share more than they say.
     let block = [7; 4_096];
-    let hash = |_: usize| {
+    let hash = |_: usize, _: usize| {
         std::hint::black_box(Digest::of(std::hint::black_box(&block)));
         Ok(())
     };
@@ -106,17 +122,21 @@ fn sandboxed(runtime: &Handle, sandbox: &Sandbox, called: &Called) -> Result<()>
 
 /// Calls for a while on each of so many threads, named for a profiler.
 fn threads(name: &str, count: usize, call: OneCall<'_>) -> Result<Rate> {
-    let work = || -> Result<(usize, f64, f64)> {
-        (0..100).try_for_each(call)?;
+    let work = |on: usize| -> Result<(usize, f64, f64)> {
+        (0..100).try_for_each(|n| call(on, n))?;
         let (started, cpu, mut calls) = (Instant::now(), thread_cpu()?, 0);
         while started.elapsed() < FOR {
-            call(calls)?;
+            call(on, calls)?;
             calls += 1;
         }
         Ok((calls, thread_cpu()? - cpu, started.elapsed().as_secs_f64()))
     };
+    let work = &work;
     let ended: Vec<_> = thread::scope(|scope| {
-        let start = |_| thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work);
+        let start = |on| {
+            let thread = thread::Builder::new().name(name.to_owned());
+            thread.spawn_scoped(scope, move || work(on))
+        };
         let all: Vec<_> = (0..count).map(start).collect();
         let all = all.into_iter().map(|thread| thread.expect("a thread can be started"));
         all.map(|thread| thread.join().expect("no call panics")).collect()
@@ -161,13 +181,13 @@ impl Plain {
     fn call(&self, at: usize, Called { module, call }: &Called) -> wasmtime::Result<()> {
         let mut store = Store::new(&self.engine, plain::Nothing);
         let message = &call.message;
-        let (msg_id, signer) = (message.msg_id.to_string(), message.signer.to_string());
+        let msg_id = message.msg_id.to_string();
         let message = types::Message {
             msg_id: &msg_id,
             msg_type: message.msg_type.as_str(),
             client_id: message.client_id.as_str(),
             creation_date: &message.creation_date,
-            signer: &signer,
+            signer: &message.signer_text,
             text: &message.text,
         };
         let given = types::Call {

@@ -38,6 +38,14 @@ impl Backend {
         ]
     }
 
+    /// The same, and on ministack: somebody else's reading of AWS.
+    #[must_use]
+    pub fn everywhere() -> Vec<Self> {
+        let mut all = Self::all();
+        all.extend([Bodies::Sqs, Bodies::Dynamodb].map(|of| Self::Aws(Cloud::ministack(of))));
+        all
+    }
+
     /// A fresh one of the default kind.
     ///
     /// # Panics
@@ -53,10 +61,7 @@ impl Backend {
         match self {
             Self::Memory(_) => "memory",
             Self::Embedded(_) => "embedded",
-            Self::Aws(cloud) => match cloud.bodies() {
-                Bodies::Sqs => "aws",
-                Bodies::Dynamodb => "aws without queues",
-            },
+            Self::Aws(cloud) => cloud.name(),
         }
     }
 
@@ -66,7 +71,7 @@ impl Backend {
         match self {
             Self::Memory(_) => Self::Memory(Memory::new()),
             Self::Embedded(_) => Self::Embedded(TempDir::new().expect("a folder")),
-            Self::Aws(cloud) => Self::Aws(Cloud::start(cloud.bodies())),
+            Self::Aws(cloud) => Self::Aws(cloud.another()),
         }
     }
 

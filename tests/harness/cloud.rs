@@ -1,5 +1,5 @@
-//! The backend of many machines, on servers in this process: the SQS double and
-//! DynamoDB on SQLite, on the test's clock.
+//! The backend of many machines on the test's clock: on servers in this process, the
+//! SQS double and DynamoDB on SQLite, or on ministack.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::clock::VirtualClock;
+use crate::emulators::Emulator;
 
 /// Where all of the servers run, apart from the tests that ask them.
 static SERVERS: LazyLock<Runtime> = LazyLock::new(|| {
@@ -118,12 +119,17 @@ impl surety_cloud::Clock for Seen {
     }
 }
 
+/// What answers for AWS.
+enum Servers {
+    /// Servers in this process, with all that may go wrong at AWS.
+    Doubles { sqs: Sqs, dynamo: Dynamo },
+    /// Somebody else's reading of AWS, where nothing goes wrong.
+    Ministack { emulator: Emulator, sqs: aws_sdk_sqs::Client },
+}
+
 /// Queues, tables and objects.
 pub struct Cloud {
-    /// The queues.
-    pub sqs: Sqs,
-    /// The tables.
-    pub dynamo: Dynamo,
+    servers: Servers,
     seen: Arc<Seen>,
     objects: TempDir,
     bodies: Bodies,
@@ -153,16 +159,41 @@ impl Cloud {
     #[must_use]
     pub fn start_at(bodies: Bodies, clock: Arc<dyn Clock>) -> Arc<Self> {
         let seen = Arc::new(Seen(RwLock::new(clock)));
-        let (sqs, dynamo) = wait(async {
+        let servers = wait(async {
             let sqs = Sqs::start(Arc::clone(&seen) as _, Chaos::none()).await.expect("SQS starts");
             let dynamo = Dynamo::start(FaultPlan::none()).await.expect("DynamoDB starts");
-            (sqs, dynamo)
+            Servers::Doubles { sqs, dynamo }
         });
+        Self::on(servers, bodies, seen)
+    }
+
+    /// The same on ministack.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn ministack(bodies: Bodies) -> Arc<Self> {
+        let seen = Arc::new(Seen(RwLock::new(Arc::new(VirtualClock::default()))));
+        let emulator = Emulator::ministack_at(Arc::clone(&seen) as _, "sqs,dynamodb");
+        let sqs = queues(&emulator.url());
+        Self::on(Servers::Ministack { emulator, sqs }, bodies, seen)
+    }
+
+    /// Another one of the same kind, empty.
+    #[must_use]
+    pub fn another(&self) -> Arc<Self> {
+        match self.servers {
+            Servers::Doubles { .. } => Self::start(self.bodies),
+            Servers::Ministack { .. } => Self::ministack(self.bodies),
+        }
+    }
+
+    fn on(servers: Servers, bodies: Bodies, seen: Arc<Seen>) -> Arc<Self> {
         let objects = TempDir::new().expect("a folder");
         let (leased, faults) = (Mutex::default(), Mutex::default());
         let (opened, swept_at) = (AtomicBool::new(false), AtomicU64::new(0));
         let cloud =
-            Arc::new(Self { sqs, dynamo, seen, objects, bodies, faults, opened, swept_at, leased });
+            Arc::new(Self { servers, seen, objects, bodies, faults, opened, swept_at, leased });
         let config = cloud.config();
         let admin = AwsAdmin::new(&config, cloud.seen.clock()).expect("the configuration is whole");
         wait(async {
@@ -171,25 +202,58 @@ impl Cloud {
         cloud
     }
 
+    /// The double of SQS.
+    ///
+    /// # Panics
+    /// On ministack, which has no knobs.
+    #[must_use]
+    pub fn sqs(&self) -> &Sqs {
+        match &self.servers {
+            Servers::Doubles { sqs, .. } => sqs,
+            Servers::Ministack { .. } => panic!("{KNOBS}"),
+        }
+    }
+
+    /// The double of DynamoDB.
+    ///
+    /// # Panics
+    /// On ministack, which has no knobs.
+    #[must_use]
+    pub fn dynamo(&self) -> &Dynamo {
+        match &self.servers {
+            Servers::Doubles { dynamo, .. } => dynamo,
+            Servers::Ministack { .. } => panic!("{KNOBS}"),
+        }
+    }
+
+    /// What the suites call it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match (&self.servers, self.bodies) {
+            (Servers::Doubles { .. }, Bodies::Sqs) => "aws",
+            (Servers::Doubles { .. }, Bodies::Dynamodb) => "aws without queues",
+            (Servers::Ministack { .. }, Bodies::Sqs) => "aws on ministack",
+            (Servers::Ministack { .. }, Bodies::Dynamodb) => "aws on ministack without queues",
+        }
+    }
+
     /// How a host is configured for it.
     #[must_use]
     pub fn config(&self) -> AwsConfig {
+        let (sqs_endpoint, dynamodb_endpoint) = match &self.servers {
+            Servers::Doubles { sqs, dynamo } => (sqs.url(), dynamo.url()),
+            Servers::Ministack { emulator, .. } => (emulator.url(), emulator.url()),
+        };
         AwsConfig {
             region: "eu-central-1".to_owned(),
-            sqs_endpoint: self.sqs.url(),
-            dynamodb_endpoint: self.dynamo.url(),
+            sqs_endpoint,
+            dynamodb_endpoint,
             objects: format!("file://{}", self.objects.path().display()),
             guarantee: self.bodies,
             // As short as it may be: after a crash the next host waits for it.
             lease_s: 3,
             ..AwsConfig::default()
         }
-    }
-
-    /// Where it keeps the bodies of messages.
-    #[must_use]
-    pub fn bodies(&self) -> Bodies {
-        self.bodies
     }
 
     /// Its folder of objects.
@@ -200,8 +264,8 @@ impl Cloud {
 
     /// Lets whoever asks the servers die at one of its calls.
     pub fn set_gate(&self, gate: &Arc<Gate>) {
-        self.sqs.set_gate(Arc::clone(gate));
-        self.dynamo.set_gate(Arc::clone(gate));
+        self.sqs().set_gate(Arc::clone(gate));
+        self.dynamo().set_gate(Arc::clone(gate));
     }
 
     /// Makes things go wrong.
@@ -223,16 +287,16 @@ impl Cloud {
     /// Lets nothing go wrong, or what did before, with other dice.
     pub fn calm(&self, calm: bool) {
         if calm {
-            self.sqs.set_chaos(Chaos::none());
-            self.dynamo.set_plan(FaultPlan::none());
+            self.sqs().set_chaos(Chaos::none());
+            self.dynamo().set_plan(FaultPlan::none());
             return;
         }
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let (queues, tables, times) = &mut *faults;
         *times += 1;
         let dice = |seed: u64| seed.wrapping_add(times.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        self.sqs.set_chaos(Chaos { seed: dice(queues.seed), ..queues.clone() });
-        self.dynamo.set_plan(FaultPlan { seed: dice(tables.seed), ..tables.clone() });
+        self.sqs().set_chaos(Chaos { seed: dice(queues.seed), ..queues.clone() });
+        self.dynamo().set_plan(FaultPlan { seed: dice(tables.seed), ..tables.clone() });
     }
 
     /// Opens it, as at a start of the host.
@@ -290,8 +354,8 @@ impl Cloud {
     /// # Panics
     /// When it is not taken.
     pub async fn send(&self, queue: &str, body: &str) {
-        let url = format!("{}/000000000000/{queue}", self.sqs.url());
-        let send = queues(&self.sqs.url()).send_message().queue_url(url).message_body(body);
+        let url = format!("{}/000000000000/{queue}", self.sqs().url());
+        let send = queues(&self.sqs().url()).send_message().queue_url(url).message_body(body);
         send.send().await.expect("SQS takes it");
     }
 
@@ -300,7 +364,7 @@ impl Cloud {
     /// # Panics
     /// When it is not created.
     pub async fn create_queue(&self, queue: &str) {
-        let create = queues(&self.sqs.url()).create_queue().queue_name(queue);
+        let create = queues(&self.sqs().url()).create_queue().queue_name(queue);
         create.send().await.expect("SQS creates it");
     }
 
@@ -327,13 +391,17 @@ impl Cloud {
     ///
     /// # Panics
     /// When something else is in a feeder queue.
-    #[must_use]
-    pub fn has_ticket(&self, now: Time, time_passes: bool) -> bool {
+    pub async fn has_ticket(&self, now: Time, time_passes: bool) -> bool {
+        match &self.servers {
+            Servers::Doubles { sqs, .. } => self.sees_ticket(sqs, now, time_passes),
+            Servers::Ministack { sqs, .. } => self.counts_ticket(sqs, time_passes).await,
+        }
+    }
+
+    fn sees_ticket(&self, sqs: &Sqs, now: Time, time_passes: bool) -> bool {
         let mut leased = self.leased().clone();
-        let queues = self.sqs.queues();
-        let feeders =
-            queues.iter().filter(|name| name.contains("-feeder-") && !name.ends_with("-dead"));
-        let messages = feeders.flat_map(|name| self.sqs.messages(name));
+        let messages = sqs.queues().into_iter().filter(|name| is_feeder(name));
+        let messages = messages.flat_map(|name| sqs.messages(&name));
         let mut free = 0;
         for message in messages {
             let body: serde_json::Value =
@@ -349,6 +417,36 @@ impl Cloud {
         }
         free > 0
     }
+
+    /// The same where nobody can look into a queue: its counts are exact there.
+    async fn counts_ticket(&self, sqs: &aws_sdk_sqs::Client, time_passes: bool) -> bool {
+        use aws_sdk_sqs::types::QueueAttributeName as Count;
+        const VISIBLE: Count = Count::ApproximateNumberOfMessages;
+        let (mut visible, mut all) = (0, 0);
+        let list = sqs.list_queues().queue_name_prefix("surety-feeder-").send().await;
+        for url in list.expect("SQS lists").queue_urls.unwrap_or_default() {
+            if !is_feeder(&url) {
+                continue;
+            }
+            let counts = sqs.get_queue_attributes().queue_url(url).attribute_names(Count::All);
+            let counts = counts.send().await.expect("SQS counts").attributes.unwrap_or_default();
+            let count = |name| counts[&name].parse::<usize>().expect("a count");
+            visible += count(VISIBLE);
+            all += count(VISIBLE)
+                + count(Count::ApproximateNumberOfMessagesDelayed)
+                + count(Count::ApproximateNumberOfMessagesNotVisible);
+        }
+        let free = all.saturating_sub(self.leased().values().sum());
+        free > 0 && (time_passes || visible > 0)
+    }
+}
+
+/// What a test meant for the doubles says on another server.
+const KNOBS: &str = "only the doubles can be looked into and made to fail";
+
+/// Whether this is a queue of tickets, not of those that were given up.
+fn is_feeder(queue: &str) -> bool {
+    queue.contains("-feeder-") && !queue.ends_with("-dead")
 }
 
 /// The longest that sweeps are left out: messages are sent again when they are seven

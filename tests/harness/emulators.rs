@@ -1,12 +1,16 @@
 //! Other people's readings of AWS, each a process of its own on a free loopback port,
 //! ended with its value. `cargo xtask test` installs them.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use serde_json::Value;
+use surety_cloud::Clock;
 use tempfile::TempDir;
 
 use crate::host::built;
@@ -29,6 +33,32 @@ pub struct Emulator {
 /// What starts it: on this port, in this folder.
 type Starting<'a> = &'a dyn Fn(u16, &Path) -> Command;
 
+/// What answers an emulator: on these pipes.
+type Asks<'a> = Box<dyn FnOnce(ChildStdout, ChildStdin) + 'a>;
+
+/// Where a ministack says that it runs.
+const MINISTACK_HEALTH: &str = "/_ministack/health";
+
+fn ministack(command: &mut Command, port: u16, folder: &Path, services: &str) {
+    command.current_dir(folder).env("BIND_HOST", "127.0.0.1");
+    command.env("GATEWAY_PORT", port.to_string()).env("SERVICES", services);
+}
+
+/// Tells an emulator the time until it ends. Where it waits, the clock passes; one that
+/// stands still does not.
+fn answer(clock: &dyn Clock, asked: ChildStdout, mut answered: ChildStdin) {
+    for line in BufReader::new(asked).lines() {
+        let Ok(line) = line else { return };
+        if let Some(until) = line.strip_prefix("until ") {
+            let until = until.parse().expect("the emulator gives milliseconds");
+            let _ = clock.sleep_until_ms(until).now_or_never();
+        }
+        if writeln!(answered, "{}", clock.now_ms()).is_err() {
+            return;
+        }
+    }
+}
+
 /// A program of those that are installed.
 fn program(venv: &str, name: &str) -> PathBuf {
     built("SURETY_EMULATORS", "../emulators").join(venv).join("bin").join(name)
@@ -41,10 +71,27 @@ impl Emulator {
     /// When it does not start.
     #[must_use]
     pub fn ministack(services: &str) -> Self {
-        Self::start("ministack", "/_ministack/health", &|port, folder| {
+        Self::start("ministack", MINISTACK_HEALTH, &|port, folder| {
             let mut command = Command::new(program("ministack", "ministack"));
-            command.current_dir(folder).env("BIND_HOST", "127.0.0.1");
-            command.env("GATEWAY_PORT", port.to_string()).env("SERVICES", services);
+            ministack(&mut command, port, folder, services);
+            command
+        })
+    }
+
+    /// The same, on this clock.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn ministack_at(clock: Arc<dyn Clock>, services: &str) -> Self {
+        let asks = |asked: ChildStdout, answered: ChildStdin| {
+            std::thread::spawn(move || answer(&*clock, asked, answered));
+        };
+        Self::start_asking("ministack", MINISTACK_HEALTH, Some(Box::new(asks)), &|port, folder| {
+            let script =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("emulators/clocked_ministack.py");
+            let mut command = Command::new(program("ministack", "python"));
+            ministack(command.arg(script), port, folder, services);
             command
         })
     }
@@ -121,6 +168,15 @@ impl Emulator {
     }
 
     fn start(name: &str, health: &str, starting: Starting<'_>) -> Self {
+        Self::start_asking(name, health, None, starting)
+    }
+
+    fn start_asking(
+        name: &str,
+        health: &str,
+        asks: Option<Asks<'_>>,
+        starting: Starting<'_>,
+    ) -> Self {
         let folder = TempDir::new().expect("a folder");
         let log = folder.path().join("log");
         // Free now; nobody else is given it before it is listened on again.
@@ -129,10 +185,17 @@ impl Emulator {
         drop(listener);
         let file = std::fs::File::create(&log).expect("a file");
         let mut command = starting(port, folder.path());
-        command.stdin(Stdio::null()).stdout(file.try_clone().expect("a file")).stderr(file);
-        let child = command.spawn().unwrap_or_else(|e| {
+        if asks.is_some() {
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        } else {
+            command.stdin(Stdio::null()).stdout(file.try_clone().expect("a file"));
+        }
+        let mut child = command.stderr(file).spawn().unwrap_or_else(|e| {
             panic!("{name} does not start: {e}; run `cargo xtask test`, which installs it")
         });
+        if let Some(asks) = asks {
+            asks(child.stdout.take().expect("a pipe"), child.stdin.take().expect("a pipe"));
+        }
         let mut emulator = Self { child, url: format!("http://127.0.0.1:{port}"), folder };
         let started = Instant::now();
         while ureq::get(format!("{}{health}", emulator.url)).call().is_err() {

@@ -1,8 +1,10 @@
 //! A host without its faces: stores, intake, controller, and a client with a key.
 
+use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use surety_core::controller::Controller;
 use surety_core::crypto::PrivateKey;
@@ -175,7 +177,7 @@ impl Rig {
             if cloud.must_sweep(self.clock.now()) {
                 self.stores.sweep().await.expect("the sweep works");
             }
-            if !cloud.has_ticket(self.clock.now(), !self.clock.stands_still()) {
+            if !cloud.has_ticket(self.clock.now(), !self.clock.stands_still()).await {
                 return None;
             }
             let lease = tokio::time::timeout(PATIENCE, self.stores.feeder.lease()).await;
@@ -183,14 +185,17 @@ impl Rig {
         }
         // Ordered behind what the lease orders, so answered behind it.
         let nobody = MsgId::from_bytes([0; 16]);
-        tokio::select! {
+        let mut lease = pin!(self.stores.feeder.lease());
+        let lease = tokio::select! {
             biased;
-            lease = self.stores.feeder.lease() => Some(lease.expect("the feeder leases")),
+            lease = &mut lease => Some(lease),
             removed = self.stores.reference.remove(nobody) => {
                 removed.expect("nothing is removed");
-                None
+                // Both may have been answered after the first was looked at.
+                lease.now_or_never()
             }
-        }
+        };
+        lease.map(|lease| lease.expect("the feeder leases"))
     }
 
     /// A ticket that is due now or, time jumping, later; none when no message

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use surety_core::machine::{Advance, Call, Ran};
 use surety_core::message::Message;
 use surety_core::module::{Manifest, Module};
 use surety_core::policy::Policy;
-use surety_core::ports::{Actions, Fault};
+use surety_core::ports::{Actions, Busy, Fault};
 use surety_core::record::{Failure, FailureKind};
 use surety_core::refusal::Finding;
 use surety_core::types::{Digest, MsgId, Seq, Time};
@@ -240,13 +241,14 @@ impl Actions for Scripted {
         Ok(Ran { outcome, fuel: 7, engine: "scripted".into(), effects: Vec::new() })
     }
 
-    /// No workflow here has a validator.
+    /// What is never ready.
     async fn validate(
         &self,
         _: &Module,
         _: &Message,
         _: Time,
     ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
-        Ok(Ok(Vec::new()))
+        let why = "the validator is being compiled".to_owned();
+        Err(Fault::Busy(Busy { why, after: Duration::from_secs(1) }))
     }
 }

@@ -70,6 +70,8 @@ pub struct Message {
     pub value: Arc<Value>,
     /// By whom it was signed.
     pub signer: Address,
+    /// The same as text, which takes a hash to write and is given to every action.
+    pub signer_text: Arc<str>,
     /// The signature, for whoever checks it again.
     pub signature: Signature,
     /// keccak256 of the text: the message's identity, and the chain's first link.
@@ -186,6 +188,7 @@ impl Members {
             text: text.into(),
             value: self.value,
             signer,
+            signer_text: signer.to_string().into(),
             signature,
             content_hash: Digest::of(text.as_bytes()),
         }

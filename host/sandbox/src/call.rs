@@ -314,22 +314,21 @@ impl Compiled {
 struct Lent<'a> {
     message: &'a Message,
     msg_id: String,
-    signer: String,
 }
 
 impl<'a> Lent<'a> {
     fn of(message: &'a Message) -> Self {
-        Self { message, msg_id: message.msg_id.to_string(), signer: message.signer.to_string() }
+        Self { message, msg_id: message.msg_id.to_string() }
     }
 
     fn lend(&self) -> types::Message<'_> {
-        let Self { message, msg_id, signer } = self;
+        let Self { message, msg_id } = self;
         types::Message {
             msg_id,
             msg_type: message.msg_type.as_str(),
             client_id: message.client_id.as_str(),
             creation_date: &message.creation_date,
-            signer,
+            signer: &message.signer_text,
             text: &message.text,
         }
     }

@@ -146,16 +146,19 @@ impl Intake {
     pub async fn submit(&self, body: &[u8]) -> Result<Accepted, IntakeError> {
         let envelope = self.read_envelope(body)?;
         match self.take(&envelope).await {
-            Err(e @ IntakeError::Refused(..)) => match self.taken_before(&envelope).await? {
-                Some(receipt) => Ok(Accepted { receipt, before: true }),
-                None => Err(self.signed(e, &envelope)),
-            },
+            Err(e @ (IntakeError::Refused(..) | IntakeError::Fault(Fault::Busy(_)))) => {
+                match self.taken_before(&envelope).await? {
+                    Some(receipt) => Ok(Accepted { receipt, before: true }),
+                    None => Err(self.signed(e, &envelope)),
+                }
+            }
             taken => taken,
         }
     }
 
     /// The receipt of the very same text by the same signer, if it was accepted
-    /// before. Asked only for what is refused now: rules and clocks change.
+    /// before. Asked only for what is refused now, or waits for a validator: rules,
+    /// clocks and modules change.
     async fn taken_before(&self, envelope: &Envelope) -> Result<Option<Arc<Receipt>>, Fault> {
         let Ok(members) = json::parse(envelope.text.as_bytes()).and_then(Members::read) else {
             return Ok(None);

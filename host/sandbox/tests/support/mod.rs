@@ -134,6 +134,7 @@ pub fn call_with(text: &str) -> Call {
         text: text.into(),
         value: Arc::new(serde_json::from_str(text).unwrap()),
         signer: Address([0x11; 20]),
+        signer_text: Address([0x11; 20]).to_string().into(),
         signature: Signature::from_bytes(signature).unwrap(),
         content_hash: Digest::of(text.as_bytes()),
     };
