@@ -25,7 +25,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::apart;
-use crate::engine::ENGINE;
+use crate::engine::{ENGINE, SMALL_CODE_BYTES_MAX};
 use crate::inspect::Shown;
 
 /// What the files end with.
@@ -50,18 +50,21 @@ pub enum CacheError {
     },
 }
 
-/// The folder, for one engine.
+/// The folder, for engines that are alike.
 pub(crate) struct Cache {
     folder: PathBuf,
-    engine: Engine,
-    /// What the engine's version and settings are in a file name.
+    engines: Vec<Engine>,
+    /// What the engines' version and settings are in a file name.
     key: String,
     /// What only this host knows.
     secret: [u8; 32],
 }
 
-/// A compiled component, and what it said of itself.
-pub(crate) type Kept = (Shown, Component);
+/// A compiled component on each engine, or if it is large on the first alone.
+pub(crate) type Loaded = Vec<Component>;
+
+/// The same, and what it said of itself.
+pub(crate) type Kept = (Shown, Loaded);
 
 /// Collects what is hashed, for a hash that is wide enough to be a name.
 #[derive(Default)]
@@ -82,7 +85,7 @@ impl Cache {
     /// engine left there is thrown away.
     pub(crate) fn open(
         folder: &Path,
-        engine: &Engine,
+        engines: &[Engine],
         secret: [u8; 32],
     ) -> Result<Self, CacheError> {
         let unusable = |source| CacheError::Io { folder: folder.to_owned(), source };
@@ -93,8 +96,8 @@ impl Cache {
         if own.uid() != there.uid() || there.mode() & 0o777 != 0o700 {
             return Err(CacheError::NotPrivate { folder: folder.to_owned() });
         }
-        let cache =
-            Self { folder: folder.to_owned(), engine: engine.clone(), key: key(engine), secret };
+        let (engines, key) = (engines.to_vec(), key(&engines[0]));
+        let cache = Self { folder: folder.to_owned(), engines, key, secret };
         cache.prune().map_err(unusable)?;
         Ok(cache)
     }
@@ -133,12 +136,12 @@ impl Cache {
         digest: Digest,
         shown: &Shown,
         code: &[u8],
-    ) -> wasmtime::Result<Component> {
-        let component = self.deserialize(code)?;
+    ) -> wasmtime::Result<Loaded> {
+        let loaded = self.deserialize(code)?;
         if let Err(error) = self.save(&self.name(digest), shown, code) {
             tracing::warn!(%digest, %error, "a compiled module was not kept");
         }
-        Ok(component)
+        Ok(loaded)
     }
 
     fn name(&self, digest: Digest) -> String {
@@ -155,12 +158,17 @@ impl Cache {
         let (code, content) = file.split_first_chunk::<32>().ok_or("the kept file is cut off")?;
         self.mac(name, content).verify(code.into()).map_err(|_| "the kept file is not ours")?;
         let (shown, compiled) = apart::split(content).ok_or("the kept file makes no sense")?;
-        let component = self.deserialize(compiled);
-        let component = component.map_err(|e| format!("the kept file cannot be loaded: {e:#}"))?;
-        Ok(Some((shown, component)))
+        let loaded = self.deserialize(compiled);
+        let loaded = loaded.map_err(|e| format!("the kept file cannot be loaded: {e:#}"))?;
+        Ok(Some((shown, loaded)))
     }
 
-    fn deserialize(&self, code: &[u8]) -> wasmtime::Result<Component> {
+    fn deserialize(&self, code: &[u8]) -> wasmtime::Result<Loaded> {
+        let on = if code.len() > SMALL_CODE_BYTES_MAX { 1 } else { self.engines.len() };
+        self.engines[..on].iter().map(|engine| Self::deserialize_on(engine, code)).collect()
+    }
+
+    fn deserialize_on(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
         // SAFETY: `deserialize` runs what it is given, so these bytes must be what an
         // equal engine compiled. There are two callers. One has them from the
         // compiler, a process of this binary that this process started and asked. The
@@ -169,7 +177,7 @@ impl Cache {
         // who has not the host's secret cannot have written it.
         #[expect(unsafe_code, reason = "loading compiled code is what the cache is for")]
         unsafe {
-            Component::deserialize(&self.engine, code)
+            Component::deserialize(engine, code)
         }
     }
 
@@ -218,6 +226,8 @@ mod tests {
         let limits = Limits { concurrency: 1, ..Limits::default() };
         let (runs, compiles) =
             (engine::build(&limits).unwrap(), engine::compiler(&limits).unwrap());
-        assert_eq!(key(&runs), key(&compiles));
+        for runs in runs {
+            assert_eq!(key(&runs), key(&compiles));
+        }
     }
 }

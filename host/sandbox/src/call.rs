@@ -14,13 +14,13 @@ use surety_core::refusal::Finding;
 use surety_core::schema::FINDINGS_MAX;
 use surety_core::text::line;
 use surety_core::types::Time;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use crate::bindings::validator::ValidatorPre;
 use crate::bindings::validator::surety::action::validation::{Finding as Found, Submission};
 use crate::bindings::{Action, ActionPre, Failure as GuestFailure, surety::action::types};
-use crate::engine::ENGINE;
+use crate::engine::{ENGINE, here};
 use crate::entry::Entry;
 use crate::guest::{Guest, GuestLog, TooManyCalls};
 use crate::inspect::Imports;
@@ -69,13 +69,13 @@ pub struct Validated {
     pub memory_bytes: usize,
 }
 
-/// A linked component, by what it implements.
+/// A linked component on each engine that it is on, by what it implements.
 enum Pre {
-    Action(ActionPre<Guest>),
-    Validator(ValidatorPre<Guest>),
+    Action(Vec<ActionPre<Guest>>),
+    Validator(Vec<ValidatorPre<Guest>>),
     /// An action that asks for requests and is granted none: it is not linked, and
     /// does not run.
-    Denied(Engine),
+    Denied,
 }
 
 impl Compiled {
@@ -86,28 +86,33 @@ impl Compiled {
 
     /// Links a component to what it may call.
     pub(crate) fn link(
-        component: &wasmtime::component::Component,
+        loaded: &[Component],
         module: &Module,
         imports: Imports,
         label: Arc<str>,
         limits: Limits,
         log: Option<Arc<dyn GuestLog>>,
     ) -> wasmtime::Result<Self> {
-        let mut linker = Linker::new(component.engine());
-        // Both worlds import the same.
-        Action::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-        if imports.wasi {
-            wasi::add_deterministic(&mut linker)?;
-        }
-        let denied = imports.http && module.grant.http.is_empty();
-        if imports.http && !denied {
-            wasi::add_http(&mut linker)?;
-        }
+        let linked = |component: &Component| {
+            let mut linker = Linker::new(component.engine());
+            // Both worlds import the same.
+            Action::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+            if imports.wasi {
+                wasi::add_deterministic(&mut linker)?;
+            }
+            if imports.http {
+                wasi::add_http(&mut linker)?;
+            }
+            linker.instantiate_pre(component)
+        };
+        let linked = loaded.iter().map(linked);
         let pre = match module.manifest.world {
-            _ if denied => Pre::Denied(component.engine().clone()),
-            World::Action => Pre::Action(ActionPre::new(linker.instantiate_pre(component)?)?),
+            _ if imports.http && module.grant.http.is_empty() => Pre::Denied,
+            World::Action => {
+                Pre::Action(linked.map(|pre| ActionPre::new(pre?)).collect::<Result<_, _>>()?)
+            }
             World::Validator => {
-                Pre::Validator(ValidatorPre::new(linker.instantiate_pre(component)?)?)
+                Pre::Validator(linked.map(|pre| ValidatorPre::new(pre?)).collect::<Result<_, _>>()?)
             }
         };
         let engine_name = format!("{} {}", ENGINE.0, ENGINE.1).into();
@@ -127,17 +132,18 @@ impl Compiled {
             memory_bytes: 0,
         };
         let pre = match &self.pre {
-            Pre::Action(pre) => pre,
+            Pre::Action(pre) => here(pre),
             Pre::Validator(_) => {
                 return Ok(not_run(FailureKind::Missing, "the module is a validator"));
             }
-            Pre::Denied(_) => {
+            Pre::Denied => {
                 let detail = "the policy grants the module none of the requests that it asks for";
                 return Ok(not_run(FailureKind::Denied, detail));
             }
         };
         let wasi = Wasi::of(call, outside, self.limits);
-        let mut store = self.store(&call.message, wasi, entry).map_err(host_failure)?;
+        let store = self.store(pre.engine(), &call.message, wasi, entry);
+        let mut store = store.map_err(host_failure)?;
         let message = Lent::of(&call.message);
         let given = types::Call {
             message: message.lend(),
@@ -174,8 +180,9 @@ impl Compiled {
             let found = Err(Failure::new(FailureKind::Missing, "the module is an action"));
             return Ok(Validated { found, fuel: 0, memory_bytes: 0 });
         };
+        let pre = here(pre);
         let wasi = Wasi::new(Arc::new(Closed), message.msg_id, 0, now, self.limits);
-        let mut store = self.store(message, wasi, entry).map_err(host_failure)?;
+        let mut store = self.store(pre.engine(), message, wasi, entry).map_err(host_failure)?;
         let lent = Lent::of(message);
         let given = Submission {
             message: lent.lend(),
@@ -228,15 +235,11 @@ impl Compiled {
     /// A store with all limits in force.
     fn store(
         &self,
+        engine: &Engine,
         message: &Message,
         wasi: Wasi,
         entry: &Entry,
     ) -> wasmtime::Result<Store<Guest>> {
-        let engine: &Engine = match &self.pre {
-            Pre::Action(pre) => pre.engine(),
-            Pre::Validator(pre) => pre.engine(),
-            Pre::Denied(engine) => engine,
-        };
         let limits = self.limits;
         let guest = Guest::new(&self.label, message.msg_id, limits, self.log.clone(), wasi);
         let mut store = Store::new(engine, guest);

@@ -1,7 +1,10 @@
-//! The engine: one for the whole sandbox, deterministic and fast, and the clock
-//! that interrupts its guests.
+//! The engines, deterministic and fast, and the clock that interrupts their guests.
+//!
+//! There are several, all alike, because the instances of one share its pool's locks
+//! and its counters: a call runs on that of the processor it begins on.
 
 use std::io;
+use std::num::NonZero;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -35,6 +38,14 @@ const HOST_STACK_BYTES: usize = 1 << 20;
 /// than half.
 const INSTANCE_BYTES_MAX: usize = 1 << 20;
 
+/// The most engines. Each holds the code of every small module and keeps memories of
+/// its own warm; four processors on one engine get in each other's way a little.
+const ENGINES_MAX: usize = 4;
+
+/// Code that is larger is on the first engine alone: what a scripting engine compiles
+/// to has tens of MB, and its calls take so long that what they share is nothing.
+pub(crate) const SMALL_CODE_BYTES_MAX: usize = 4 << 20;
+
 /// What guests are built from: WebAssembly 2.0 and what today's toolchains add.
 /// No threads, garbage collection, exceptions, 64-bit memory or asynchronous
 /// components: no guest needs them, and each is more to trust.
@@ -48,11 +59,30 @@ pub(crate) fn features() -> WasmFeatures {
         .union(WasmFeatures::COMPONENT_MODEL)
 }
 
-/// Builds the engine that runs guests.
-pub(crate) fn build(limits: &Limits) -> wasmtime::Result<Engine> {
+/// Builds the engines that run guests, as many as processors can use. Each has room
+/// for all calls, because they may come to run on any.
+pub(crate) fn build(limits: &Limits) -> wasmtime::Result<Vec<Engine>> {
     let mut config = config(limits);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
-    Engine::new(&config)
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let count = processors.min(ENGINES_MAX).min(limits.pools_max());
+    (0..count).map(|_| Engine::new(&config)).collect()
+}
+
+/// That of these, one for each engine or a single one, which is for the processor on
+/// which this thread runs now.
+pub(crate) fn here<T>(each: &[T]) -> &T {
+    &each[processor() % each.len()]
+}
+
+#[cfg(target_os = "linux")]
+fn processor() -> usize {
+    rustix::thread::sched_getcpu()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn processor() -> usize {
+    0
 }
 
 /// Builds the engine that compiles for it: the same without the pool, which takes
@@ -118,20 +148,19 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
     pool
 }
 
-/// The clock that interrupts guests: a thread, as long as this lives.
+/// The clock that interrupts the guests of all engines: a thread, as long as this lives.
 pub(crate) struct Ticker {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Ticker {
-    pub(crate) fn start(engine: &Engine) -> io::Result<Self> {
+    pub(crate) fn start(engines: Vec<Engine>) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
-        let engine = engine.clone();
         let tick = Duration::from_millis(TICK_MS);
         let thread = thread::Builder::new().name("surety-epoch".to_owned()).spawn(move || {
             while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
-                engine.increment_epoch();
+                engines.iter().for_each(Engine::increment_epoch);
             }
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })

@@ -52,10 +52,9 @@ use surety_core::types::{Digest, ModuleName, MsgId, Seq, Time};
 use surety_core::workflow::ModuleSpec;
 use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use wasmtime::component::Component;
 
 use crate::apart::{Compiler, Task};
-use crate::cache::Cache;
+use crate::cache::{Cache, Loaded};
 use crate::call::Compiled;
 use crate::engine::Ticker;
 use crate::entry::Entry;
@@ -123,7 +122,7 @@ pub struct Compiling {
     pub secret: [u8; 32],
 }
 
-/// Deployed modules, and the engine that runs them.
+/// Deployed modules, and the engines that run them.
 pub struct Sandbox {
     limits: Limits,
     policy: Policy,
@@ -147,8 +146,8 @@ impl Sandbox {
         let Compiling { command, limits: compile, folder, secret } = compiling;
         limits.check()?;
         compile.check().map_err(SandboxError::CompileLimit)?;
-        let engine = engine::build(&limits).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
-        let cache = Cache::open(&folder, &engine, secret)?;
+        let engines = engine::build(&limits).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
+        let cache = Cache::open(&folder, &engines, secret)?;
         let compiler = Compiler::new(command, compile, &folder.join("empty"))
             .map_err(|source| CacheError::Io { folder, source })?;
         Ok(Self {
@@ -161,7 +160,7 @@ impl Sandbox {
             lane: Arc::new(Lane::new(limits.concurrency)),
             log: None,
             turns: Semaphore::new(limits.concurrency as usize),
-            _ticker: Ticker::start(&engine).map_err(SandboxError::Ticker)?,
+            _ticker: Ticker::start(engines).map_err(SandboxError::Ticker)?,
         })
     }
 
@@ -220,9 +219,9 @@ impl Sandbox {
         if let Some(prepared) = self.restore(&deployment)? {
             return Ok(prepared);
         }
-        let (component, read) = self.compile_apart(digest, component)?;
+        let (loaded, read) = self.compile_apart(digest, component)?;
         let module = self.module(&deployment, read.manifest)?;
-        let compiled = self.link(&component, &module, read.imports)?;
+        let compiled = self.link(&loaded, &module, read.imports)?;
         Ok(Prepared { module, compiled })
     }
 
@@ -238,10 +237,10 @@ impl Sandbox {
             let module = self.module(deployment, Manifest::clone(&known.manifest))?;
             return Ok(Some(Prepared { module, compiled }));
         }
-        let Some((shown, component)) = self.cache.get(digest) else { return Ok(None) };
+        let Some((shown, loaded)) = self.cache.get(digest) else { return Ok(None) };
         let read = shown.of(digest)?;
         let module = self.module(deployment, read.manifest)?;
-        let compiled = self.link(&component, &module, read.imports)?;
+        let compiled = self.link(&loaded, &module, read.imports)?;
         Ok(Some(Prepared { module, compiled }))
     }
 
@@ -267,8 +266,8 @@ impl Sandbox {
     pub fn complete(&self, component: &[u8]) -> Result<(), NotReady> {
         let digest = Digest::of(component);
         if let Some((module, None)) = self.registry.known(digest) {
-            let (component, read) = self.compile_apart(digest, component)?;
-            self.registry.ready(digest, self.link(&component, &module, read.imports)?);
+            let (loaded, read) = self.compile_apart(digest, component)?;
+            self.registry.ready(digest, self.link(&loaded, &module, read.imports)?);
         }
         Ok(())
     }
@@ -277,16 +276,16 @@ impl Sandbox {
         &self,
         digest: Digest,
         component: &[u8],
-    ) -> Result<(Component, Inspected), NotReady> {
+    ) -> Result<(Loaded, Inspected), NotReady> {
         tracing::info!(%digest, "compiling a module");
         let (shown, code) = self.compiler.read(Task::Compile, &self.limits, component)?;
-        let component = self.cache.put(digest, &shown, &code).map_err(|e| cannot_run(&e))?;
-        Ok((component, shown.of(digest)?))
+        let loaded = self.cache.put(digest, &shown, &code).map_err(|e| cannot_run(&e))?;
+        Ok((loaded, shown.of(digest)?))
     }
 
     fn link(
         &self,
-        component: &Component,
+        loaded: &Loaded,
         module: &Module,
         imports: Imports,
     ) -> Result<Arc<Compiled>, Refusal> {
@@ -297,7 +296,7 @@ impl Sandbox {
             .lowered(&module.manifest.limits)
             .lowered(&module.grant.limits);
         let log = self.log.clone();
-        let linked = Compiled::link(component, module, imports, label.into(), limits, log);
+        let linked = Compiled::link(loaded, module, imports, label.into(), limits, log);
         Ok(Arc::new(linked.map_err(|e| cannot_run(&e))?))
     }
 

@@ -142,7 +142,7 @@ impl LimitError {
 const PAGE_BYTES: u64 = 64 << 10;
 /// What 32 bits can address; modules with 64-bit memories are refused.
 const MEMORY_BYTES: u64 = 4 << 30;
-/// Memories that the pool has room for: each reserves 4 GiB of the 128 TiB of
+/// Memories that pools have room for, all together: each reserves 4 GiB of the 128 TiB of
 /// addresses that a process has, and other things need some too.
 const POOL_MEMORIES: u64 = 16 << 10;
 /// Where a stack stops to be one; it is reserved for each concurrent call.
@@ -198,6 +198,12 @@ impl Limits {
             ),
         ];
         LimitError::first(ranges)
+    }
+
+    /// How many pools have room in what a process can address; one at least.
+    pub(crate) fn pools_max(&self) -> usize {
+        let each = u64::from(self.concurrency) * u64::from(self.memories_max.max(1));
+        usize::try_from(POOL_MEMORIES / each.max(1)).unwrap_or(usize::MAX).max(1)
     }
 
     /// The limits of modules of a world.
