@@ -102,11 +102,11 @@ impl Cloud {
     }
 
     fn tables(&self) -> aws_sdk_dynamodb::Client {
-        surety_tests::cloud::tables(&self.dynamo.url())
+        surety_tests::servers::tables(&self.dynamo.url())
     }
 
     fn queues(&self) -> aws_sdk_sqs::Client {
-        surety_tests::cloud::queues(&self.sqs.url())
+        surety_tests::servers::queues(&self.sqs.url())
     }
 
     /// Writes a number into the note of what the tables are.

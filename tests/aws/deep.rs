@@ -7,7 +7,8 @@ use serde_json::json;
 use surety_core::types::MsgId;
 use surety_store::{Bodies, Grade};
 use surety_tests::clock::VirtualClock;
-use surety_tests::cloud::{Cloud, tables};
+use surety_tests::cloud::Cloud;
+use surety_tests::servers::tables;
 
 use crate::work::{assert_none_stuck, host, problems, stories};
 

@@ -33,9 +33,6 @@ pub struct Emulator {
 /// What starts it: on this port, in this folder.
 type Starting<'a> = &'a dyn Fn(u16, &Path) -> Command;
 
-/// What answers an emulator: on these pipes.
-type Asks<'a> = Box<dyn FnOnce(ChildStdout, ChildStdin) + 'a>;
-
 /// Where a ministack says that it runs.
 const MINISTACK_HEALTH: &str = "/_ministack/health";
 
@@ -84,10 +81,7 @@ impl Emulator {
     /// When it does not start.
     #[must_use]
     pub fn ministack_at(clock: Arc<dyn Clock>, services: &str) -> Self {
-        let asks = |asked: ChildStdout, answered: ChildStdin| {
-            std::thread::spawn(move || answer(&*clock, asked, answered));
-        };
-        Self::start_asking("ministack", MINISTACK_HEALTH, Some(Box::new(asks)), &|port, folder| {
+        Self::start_at(Some(clock), "ministack", MINISTACK_HEALTH, &|port, folder| {
             let script =
                 Path::new(env!("CARGO_MANIFEST_DIR")).join("emulators/clocked_ministack.py");
             let mut command = Command::new(program("ministack", "python"));
@@ -168,13 +162,14 @@ impl Emulator {
     }
 
     fn start(name: &str, health: &str, starting: Starting<'_>) -> Self {
-        Self::start_asking(name, health, None, starting)
+        Self::start_at(None, name, health, starting)
     }
 
-    fn start_asking(
+    /// The same of one that asks for the time on its standard output, if there is a clock.
+    fn start_at(
+        clock: Option<Arc<dyn Clock>>,
         name: &str,
         health: &str,
-        asks: Option<Asks<'_>>,
         starting: Starting<'_>,
     ) -> Self {
         let folder = TempDir::new().expect("a folder");
@@ -185,7 +180,7 @@ impl Emulator {
         drop(listener);
         let file = std::fs::File::create(&log).expect("a file");
         let mut command = starting(port, folder.path());
-        if asks.is_some() {
+        if clock.is_some() {
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
         } else {
             command.stdin(Stdio::null()).stdout(file.try_clone().expect("a file"));
@@ -193,8 +188,10 @@ impl Emulator {
         let mut child = command.stderr(file).spawn().unwrap_or_else(|e| {
             panic!("{name} does not start: {e}; run `cargo xtask test`, which installs it")
         });
-        if let Some(asks) = asks {
-            asks(child.stdout.take().expect("a pipe"), child.stdin.take().expect("a pipe"));
+        if let Some(clock) = clock {
+            let (asked, answered) = (child.stdout.take(), child.stdin.take());
+            let (asked, answered) = (asked.expect("a pipe"), answered.expect("a pipe"));
+            std::thread::spawn(move || answer(&*clock, asked, answered));
         }
         let mut emulator = Self { child, url: format!("http://127.0.0.1:{port}"), folder };
         let started = Instant::now();

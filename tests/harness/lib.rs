@@ -14,4 +14,5 @@ pub mod random;
 pub mod remote;
 pub mod rig;
 pub mod scripted;
+pub mod servers;
 pub mod story;

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use surety_core::ports::Clock;
 use surety_core::types::Time;
 use surety_store::{AwsConfig, Config, QueueKind, Swept};
-use surety_tests::cloud::credentials;
 use surety_tests::host::{Host, binary, path};
 use surety_tests::payout::payout;
 use surety_tests::rig::{BOARD_KEYS, board_key, client_key};
+use surety_tests::servers::credentials;
 use tempfile::TempDir;
 
 use crate::treasury::Treasury;

@@ -25,8 +25,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 use surety_cloud::{Chaos, FaultPlan, Knob, Sqs};
-use surety_tests::cloud::{dynamo, sqs};
 use surety_tests::emulators::Emulator;
+use surety_tests::servers::{dynamo, sqs};
 
 use account::Account;
 
