@@ -11,7 +11,7 @@ use surety_store::{AwsConfig, Bodies, Config, Stores};
 use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
 
-use crate::work::host;
+use crate::work::begin;
 
 fn open(config: AwsConfig) -> Stores {
     surety_store::open(&Config::Aws(config), Arc::new(VirtualClock::default())).unwrap()
@@ -62,10 +62,7 @@ async fn who_is_sent_away_is_told_why_and_loses_nothing() {
         (Refusal::OtherRegion, credentials),
     ];
     for (refusal, remedy) in refusals {
-        let cloud = Cloud::start(Bodies::Sqs);
-        let clock = Arc::new(VirtualClock::default());
-        let rig = host(&cloud, &clock).await;
-        rig.register().await;
+        let (cloud, rig) = begin(Bodies::Sqs).await;
         let id = rig.submit(json!({"first": "ok"})).await;
         let lease = rig.at_hand().await.expect("its ticket");
         let queues = Chaos { refuse: Knob::always(), refusal, ..Chaos::none() };
@@ -95,10 +92,7 @@ async fn who_is_sent_away_is_told_why_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_queue_that_was_deleted_by_hand_is_named() {
-    let cloud = Cloud::start(Bodies::Sqs);
-    let clock = Arc::new(VirtualClock::default());
-    let rig = host(&cloud, &clock).await;
-    rig.register().await;
+    let (cloud, rig) = begin(Bodies::Sqs).await;
     let id = rig.submit(json!({"first": "ok"})).await;
     let queue = format!("surety-g-{id}");
     assert!(cloud.sqs().delete_by_hand(&queue));
@@ -113,10 +107,7 @@ async fn a_queue_that_was_deleted_by_hand_is_named() {
 
 #[tokio::test]
 async fn a_message_that_was_changed_in_its_queue_does_not_run() {
-    let cloud = Cloud::start(Bodies::Sqs);
-    let clock = Arc::new(VirtualClock::default());
-    let rig = host(&cloud, &clock).await;
-    rig.register().await;
+    let (cloud, rig) = begin(Bodies::Sqs).await;
     let id = rig.submit(json!({"first": "ok"})).await;
     let queue = format!("surety-g-{id}");
     let before = cloud.sqs().messages(&queue)[0].body.clone();
@@ -140,10 +131,7 @@ async fn a_message_that_was_changed_in_its_queue_does_not_run() {
 
 #[tokio::test]
 async fn what_is_no_ticket_and_no_version_is_left_alone() {
-    let cloud = Cloud::start(Bodies::Sqs);
-    let clock = Arc::new(VirtualClock::default());
-    let rig = host(&cloud, &clock).await;
-    rig.register().await;
+    let (cloud, rig) = begin(Bodies::Sqs).await;
     let id = rig.submit(json!({"first": "ok"})).await;
     for _ in 0..3 {
         cloud.send(&format!("surety-g-{id}"), "what is this?").await;
@@ -155,11 +143,8 @@ async fn what_is_no_ticket_and_no_version_is_left_alone() {
 #[tokio::test]
 async fn bodies_over_the_limits_of_aws_go_to_the_object_store() {
     for bodies in [Bodies::Sqs, Bodies::Dynamodb] {
-        let cloud = Cloud::start(bodies);
-        let clock = Arc::new(VirtualClock::default());
-        let mut rig = host(&cloud, &clock).await;
+        let (cloud, mut rig) = begin(bodies).await;
         rig.intake.limits.message_bytes_max = 2 << 20;
-        rig.register().await;
         let id = rig.msg_id().await;
         let mut text = surety_tests::rig::text(id, &json!({"first": "ok"}));
         // JSON, and more of it than a queue or an item takes.

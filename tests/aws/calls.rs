@@ -1,16 +1,13 @@
 //! What a message costs: calls to SQS and DynamoDB, counted.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::json;
 use surety_core::ports::Found;
 use surety_store::Bodies;
-use surety_tests::clock::VirtualClock;
-use surety_tests::cloud::Cloud;
 use surety_tests::rig::{Rig, envelope};
 
-use crate::work::host;
+use crate::work::begin;
 
 /// Moves messages as far as they come, without looking at anything else.
 async fn run(rig: &Rig) {
@@ -20,10 +17,7 @@ async fn run(rig: &Rig) {
 }
 
 async fn calls(bodies: Bodies) -> BTreeMap<String, u64> {
-    let cloud = Cloud::start(bodies);
-    let clock = Arc::new(VirtualClock::default());
-    let rig = host(&cloud, &clock).await;
-    rig.register().await;
+    let (cloud, rig) = begin(bodies).await;
     // What is asked once for all messages is asked before.
     rig.submit(json!({"first": "ok"})).await;
     run(&rig).await;

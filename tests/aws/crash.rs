@@ -6,12 +6,10 @@ use std::sync::Arc;
 use surety_cloud::Gate;
 use surety_core::types::MsgId;
 use surety_store::Bodies;
-use surety_tests::clock::VirtualClock;
-use surety_tests::cloud::Cloud;
 use surety_tests::rig::{Rig, envelope};
 use surety_tests::story::{Story, assert_end, assert_shown};
 
-use crate::work::{assert_none_stuck, host, stories};
+use crate::work::{assert_none_stuck, begin, stories};
 
 /// One message at a time, so that no run is longer than its own calls.
 async fn work(rig: &Rig, story: &Story, ids: &mut Vec<MsgId>, acknowledged: &mut bool) {
@@ -26,22 +24,17 @@ async fn work(rig: &Rig, story: &Story, ids: &mut Vec<MsgId>, acknowledged: &mut
 
 async fn crash_at(bodies: Bodies, story: &Story, point: u64) {
     let what = format!("{story:?} with a crash at {point}");
-    let cloud = Cloud::start(bodies);
-    let clock = Arc::new(VirtualClock::default());
+    let (cloud, first) = begin(bodies).await;
+    let (clock, actions) = (Arc::clone(&first.clock), Arc::clone(&first.actions));
     let (mut ids, mut acknowledged) = (Vec::new(), false);
-    let actions = {
-        let rig = host(&cloud, &clock).await;
-        rig.register().await;
-        rig.deploy().await;
-        let gate = Gate::at(point);
-        cloud.set_gate(&gate);
-        tokio::select! {
-            biased;
-            () = gate.closed() => {}
-            () = work(&rig, story, &mut ids, &mut acknowledged) => {}
-        }
-        rig.actions
-    };
+    let gate = Gate::at(point);
+    cloud.set_gate(&gate);
+    tokio::select! {
+        biased;
+        () = gate.closed() => {}
+        () = work(&first, story, &mut ids, &mut acknowledged) => {}
+    }
+    drop(first);
     cloud.set_gate(&Gate::open());
     assert_none_stuck(&cloud, &clock, &what).await;
 
@@ -66,10 +59,7 @@ async fn crash_at(bodies: Bodies, story: &Story, point: u64) {
 }
 
 async fn points(bodies: Bodies, story: &Story) -> u64 {
-    let cloud = Cloud::start(bodies);
-    let clock = Arc::new(VirtualClock::default());
-    let rig = host(&cloud, &clock).await;
-    rig.register().await;
+    let (cloud, rig) = begin(bodies).await;
     let gate = Gate::open();
     cloud.set_gate(&gate);
     work(&rig, story, &mut Vec::new(), &mut false).await;

@@ -1,19 +1,16 @@
 //! Samples, duplicates, zombies, lost answers, throttles: from a seed that is told
 //! when a run fails, and that repeats it.
 
-use std::sync::Arc;
-
 use surety_cloud::{Chaos, FaultPlan};
 use surety_core::intake::IntakeError;
 use surety_core::ports::Clock as _;
 use surety_core::types::MsgId;
 use surety_store::Bodies;
-use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
 use surety_tests::rig::{Rig, envelope};
 use surety_tests::story::{assert_end, assert_shown};
 
-use crate::work::{assert_none_stuck, host, stories};
+use crate::work::{assert_none_stuck, begin, stories};
 
 /// How often a client sends what it got no answer to, and the host a turn that was
 /// put off. A few times are enough; more is a message that does not move.
@@ -80,11 +77,7 @@ async fn run(rig: &Rig, cloud: &Cloud, what: &str) {
 
 async fn seed(seed: u64, bodies: Bodies) {
     let what = format!("with SURETY_AWS_SEEDS={seed}..{}", seed + 1);
-    let cloud = Cloud::start(bodies);
-    let clock = Arc::new(VirtualClock::default());
-    let rig = host(&cloud, &clock).await;
-    rig.register().await;
-    rig.deploy().await;
+    let (cloud, rig) = begin(bodies).await;
     cloud.chaos(Chaos::hostile(seed), FaultPlan::hostile(seed));
     let mut ids = Vec::new();
     for (payload, ..) in stories() {
@@ -94,7 +87,7 @@ async fn seed(seed: u64, bodies: Bodies) {
     }
     run(&rig, &cloud, &what).await;
     cloud.calm(true);
-    assert_none_stuck(&cloud, &clock, &what).await;
+    assert_none_stuck(&cloud, &rig.clock, &what).await;
     for (id, story) in ids.iter().zip(stories()) {
         assert_end(&rig, *id, &story, &what).await;
     }

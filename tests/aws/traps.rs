@@ -15,7 +15,7 @@ use surety_tests::cloud::Cloud;
 use surety_tests::rig::Rig;
 use surety_tests::story::{Story, assert_end, assert_shown};
 
-use crate::work::host;
+use crate::work::begin;
 
 fn story() -> Story {
     (json!({"first": "ok"}), "done", 2)
@@ -23,10 +23,7 @@ fn story() -> Story {
 
 /// A message from its Msg_ID to its bundle, while something goes wrong.
 async fn a_message_ends(bodies: Bodies, queues: Chaos, tables: FaultPlan, hit: &str) {
-    let cloud = Cloud::start(bodies);
-    let clock = Arc::new(VirtualClock::default());
-    let rig = host(&cloud, &clock).await;
-    rig.register().await;
+    let (cloud, rig) = begin(bodies).await;
     cloud.chaos(queues, tables);
     let id = rig.submit(story().0).await;
     rig.run().await;
@@ -137,10 +134,7 @@ async fn queues_are_created_no_faster_than_configured() {
 
 #[tokio::test]
 async fn a_sweep_removes_more_queues_than_one_second_allows() {
-    let cloud = Cloud::start(Bodies::Sqs);
-    let clock = Arc::new(VirtualClock::default());
-    let rig = host(&cloud, &clock).await;
-    rig.register().await;
+    let (cloud, rig) = begin(Bodies::Sqs).await;
     let mut ids = Vec::new();
     for _ in 0..3 {
         ids.push(rig.submit(story().0).await);
@@ -150,7 +144,7 @@ async fn a_sweep_removes_more_queues_than_one_second_allows() {
     for id in ids {
         cloud.create_queue(&format!("{}-g-{id}", config.prefix)).await;
     }
-    let stores = surety_store::open(&Config::Aws(config), clock.clone()).unwrap();
+    let stores = surety_store::open(&Config::Aws(config), rig.clock.clone()).unwrap();
     let swept = stores.sweep().await.unwrap();
     assert_eq!((swept.queues_removed, swept.failed), (3, 0));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use surety_store::Finding;
+use surety_store::{Bodies, Finding};
 use surety_tests::backend;
 use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
@@ -22,10 +22,14 @@ pub(crate) fn stories() -> Vec<Story> {
     ]
 }
 
-/// A host on a cloud, with the clients registered.
-pub(crate) async fn host(cloud: &Arc<Cloud>, clock: &Arc<VirtualClock>) -> Rig {
-    let stores = cloud.open(clock.clone());
-    Rig::new(stores, clock, &Arc::new(Scripted::default()))
+/// An empty cloud, and a host on it with its workflow deployed and the clients registered.
+pub(crate) async fn begin(bodies: Bodies) -> (Arc<Cloud>, Rig) {
+    let cloud = Cloud::start(bodies);
+    let clock = Arc::new(VirtualClock::default());
+    let rig = Rig::new(cloud.open(clock.clone()), &clock, &Arc::new(Scripted::default()));
+    rig.register().await;
+    rig.deploy().await;
+    (cloud, rig)
 }
 
 /// Asserts that something will move every open message.
