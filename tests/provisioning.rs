@@ -249,6 +249,12 @@ async fn two_apply_at_once_and_lost_replies_do_no_harm() {
     two.with(0);
     assert_eq!(cloud.plan().await, [""; 0]);
 
+    // Queues are seen a second after they were made: it is waited for.
+    let cloud = Cloud::start().await;
+    cloud.sqs.set_chaos(Chaos { slow_create: Knob::always(), ..Chaos::none() });
+    cloud.apply().await;
+    assert_eq!(cloud.plan().await, [""; 0]);
+
     let cloud = Cloud::start().await;
     let lost = |seed| FaultPlan { seed, lost_after: Knob::chance(0.2), ..FaultPlan::none() };
     cloud.dynamo.set_plan(lost(3));

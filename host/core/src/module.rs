@@ -27,7 +27,7 @@ pub const MANIFEST_BYTES_MAX: usize = 256 << 10;
 pub const SETTINGS_BYTES_MAX: usize = 256 << 10;
 
 macro_rules! limits {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[$doc:meta])* $name:ident >= $least:literal,)*) => {
         /// Limits below the host's, that a module wants or a policy sets. Each has
         /// the name of the host's own.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,43 +35,51 @@ macro_rules! limits {
         pub struct ManifestLimits { $($(#[$doc])* pub $name: Option<u64>,)* }
 
         impl ManifestLimits {
-            /// All that can be lowered.
-            pub const NAMES: &[&str] = &[$(stringify!($name),)*];
+            /// All that can be lowered, and how far.
+            pub const LEAST: &[(&str, u64)] = &[$((stringify!($name), $least),)*];
 
             /// The lower one of each.
             #[must_use]
             pub fn lowest(self, other: Self) -> Self {
                 Self { $($name: lower(self.$name, other.$name),)* }
             }
+
+            /// The first that is lower than it can be, and what it can be.
+            #[must_use]
+            pub fn too_low(&self) -> Option<(&'static str, u64)> {
+                let wanted = [$(self.$name,)*];
+                let low = |(value, (_, least)): &(Option<u64>, &(_, u64))| value.is_some_and(|v| v < *least);
+                wanted.into_iter().zip(Self::LEAST).find(low).map(|(_, least)| *least)
+            }
         }
     };
 }
 
 limits! {
-    /// All memories and tables of one instance, in bytes.
-    memory_bytes_max,
+    /// All memories and tables of one instance, in bytes; a page at least.
+    memory_bytes_max >= 65_536,
     /// Fuel of one call.
-    fuel_max,
+    fuel_max >= 1,
     /// Milliseconds of one call, counted while it has a processor.
-    wall_ms_max,
+    wall_ms_max >= 1,
     /// What is handed to the host at once, in bytes.
-    output_bytes_max,
+    output_bytes_max >= 1,
     /// Log lines of one call.
-    log_lines_max,
+    log_lines_max >= 0,
     /// Log text of one call, in bytes.
-    log_bytes_max,
+    log_bytes_max >= 0,
     /// Calls to the host in one call.
-    host_calls_max,
+    host_calls_max >= 0,
     /// Requests of one call.
-    http_requests_max,
+    http_requests_max >= 0,
     /// Requests and responses of one call together, in bytes.
-    http_bytes_max,
+    http_bytes_max >= 0,
     /// Milliseconds that one call waits for responses.
-    http_ms_max,
+    http_ms_max >= 1,
     /// Calls at the same time.
-    module_calls_max,
+    module_calls_max >= 1,
     /// Calls that begin in a second.
-    module_calls_per_second_max,
+    module_calls_per_second_max >= 1,
 }
 
 fn lower(one: Option<u64>, other: Option<u64>) -> Option<u64> {

@@ -94,6 +94,9 @@ pub(super) fn read(text: &str) -> Result<Policy, PolicyError> {
             return Err(refuse("another grant has this id"));
         }
         check(&table).map_err(refuse)?;
+        if let Some((name, least)) = table.limits.too_low() {
+            return Err(refuse(&format!("the limit `{name}` must be {least} at least")));
+        }
         let GrantTable { modules, digests, versions, http, secrets, limits, .. } = table;
         grants.push(PolicyGrant { line, modules, digests, versions, http, secrets, limits });
     }

@@ -59,8 +59,19 @@ fn the_example_is_a_policy_with_every_key() {
     assert!(!policy.publish.is_empty() && !policy.review.is_empty() && !policy.revoked.is_empty());
     let keys: toml::Table = shown.parse().unwrap();
     let limits = keys["grant"][1]["limits"].as_table().unwrap();
-    let all = ManifestLimits::NAMES;
-    assert!(all.iter().all(|name| limits.contains_key(*name)), "not every limit is shown");
+    let all = ManifestLimits::LEAST;
+    assert!(all.iter().all(|(name, _)| limits.contains_key(*name)), "not every limit is shown");
+}
+
+#[test]
+fn a_policy_lowers_limits_as_far_as_a_manifest() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../schemas/manifest.schema.json")).unwrap();
+    let limits = schema["properties"]["limits"]["properties"].as_object().unwrap();
+    let in_schema =
+        limits.iter().map(|(name, of)| (name.as_str(), of["minimum"].as_u64().unwrap()));
+    let ours: std::collections::BTreeMap<_, _> = ManifestLimits::LEAST.iter().copied().collect();
+    assert_eq!(ours, in_schema.collect());
 }
 
 #[test]
@@ -151,6 +162,11 @@ fn a_policy_is_refused_with_its_place() {
         ("[[grant]]\nmodules = ['a']\nhttp = [{ hosts = ['a.b'], methods = ['TRACE'] }]", "TRACE"),
         ("[[grant]]\nmodules = ['a']\nhttp = [{ hosts = [], methods = ['GET'] }]", "needs hosts"),
         ("[[grant]]\nmodules = ['a']\nlimits = { fuel = 1 }", "fuel"),
+        (
+            "[[grant]]\nmodules = ['a']\nlimits = { module_calls_per_second_max = 0 }",
+            "(line 1): the limit `module_calls_per_second_max` must be 1 at least",
+        ),
+        ("[[grant]]\nmodules = ['a']\nlimits = { memory_bytes_max = 1 }", "be 65536 at least"),
         ("revoked = ['0x12']", "digest"),
         (&publish("['a']", &[1], 0), "`publish 1` (line 1): `needed` is 0"),
         (&publish("['a']", &[1], 2), "`needed` is more than"),

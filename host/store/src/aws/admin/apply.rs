@@ -47,7 +47,7 @@ const GIVEN: &str = "all that it needs is given";
 
 impl AwsAdmin {
     /// Makes the changes of a fresh plan, tells of each before it makes it, and waits
-    /// until all tables and indexes can be used. Gives what it did.
+    /// until all tables, indexes and queues can be used. Gives what it did.
     ///
     /// # Errors
     /// When something is refused by the plan, or AWS refuses a change; those before it
@@ -64,6 +64,11 @@ impl AwsAdmin {
         }
         for table in crate::aws::tables::tables(&self.names) {
             self.made(&table.name).await?;
+        }
+        for change in &plan.changes {
+            if let Act::MakeQueue(queue) = &change.0 {
+                self.found(&queue.name).await?;
+            }
         }
         Ok(plan)
     }
