@@ -33,7 +33,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
 
     let duplicate = RefCell::new(None);
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let seed = Strict { path: String::new(), duplicate: &duplicate };
+    let seed = Strict { place: Place::Root, duplicate: &duplicate };
     let value = seed.deserialize(&mut deserializer).map_err(|e| match duplicate.take() {
         Some(pointer) => Refusal::new(Code::JsonDuplicateKey, "an object has the same key twice")
             .at(&pointer, "is given twice"),
@@ -141,15 +141,30 @@ fn decimal(token: &str) -> (bool, String, i64) {
 }
 
 /// Builds a value and notes the pointer of the first repeated key.
+#[derive(Clone, Copy)]
 struct Strict<'a> {
-    path: String,
+    place: Place<'a>,
     duplicate: &'a RefCell<Option<String>>,
 }
 
-impl Strict<'_> {
-    fn child(&self, key: &str) -> Strict<'_> {
-        let path = format!("{}/{}", self.path, key.replace('~', "~0").replace('/', "~1"));
-        Strict { path, duplicate: self.duplicate }
+/// Where a value stands. Only a repeated key has its pointer written: a text may have
+/// a long key around many values.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Root,
+    Item(&'a Place<'a>, usize),
+    Member(&'a Place<'a>, &'a str),
+}
+
+impl Place<'_> {
+    fn pointer(&self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Item(parent, index) => format!("{}/{index}", parent.pointer()),
+            Self::Member(parent, key) => {
+                format!("{}/{}", parent.pointer(), key.replace('~', "~0").replace('/', "~1"))
+            }
+        }
     }
 }
 
@@ -198,21 +213,24 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(self.child(&array.len().to_string()))? {
-            array.push(item);
+        loop {
+            let place = Place::Item(&self.place, array.len());
+            match items.next_element_seed(Strict { place, ..self })? {
+                Some(item) => array.push(item),
+                None => return Ok(Value::Array(array)),
+            }
         }
-        Ok(Value::Array(array))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = members.next_key::<String>()? {
-            let child = self.child(&key);
+            let place = Place::Member(&self.place, &key);
             if object.contains_key(&key) {
-                self.duplicate.replace(Some(child.path));
+                self.duplicate.replace(Some(place.pointer()));
                 return Err(A::Error::custom("duplicate key"));
             }
-            let value = members.next_value_seed(child)?;
+            let value = members.next_value_seed(Strict { place, ..self })?;
             object.insert(key, value);
         }
         Ok(Value::Object(object))
@@ -254,6 +272,17 @@ mod tests {
         let refusal = parse(br#"{"a":{"b/c":1,"b\/c":2}}"#).unwrap_err();
         assert_eq!(refusal.code, Code::JsonDuplicateKey);
         assert_eq!(refusal.errors[0].pointer, "/a/b~1c");
+        let refusal = parse(br#"{"~":[0,{"c":{"d":1,"d":2}}]}"#).unwrap_err();
+        assert_eq!(refusal.errors[0].pointer, "/~0/1/c/d");
+    }
+
+    /// With a pointer for each value this would copy some terabytes.
+    #[test]
+    fn a_long_key_around_many_values_costs_no_more() {
+        let text = format!(r#"{{"{}":[{}0]}}"#, "~".repeat(2 << 20), "0,".repeat(1 << 20));
+        let value = parse(text.as_bytes()).unwrap();
+        let array = value.as_object().unwrap().values().next().unwrap();
+        assert_eq!(array.as_array().unwrap().len(), (1 << 20) + 1);
     }
 
     #[test]
