@@ -1,6 +1,7 @@
 //! The archive bundle: everything needed to verify a finished message offline.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::machine::{Loaded, Signal};
 use crate::message::Message;
 use crate::receipt::{Closing, Receipt};
 use crate::record::{Cause, Record, Sealed};
-use crate::types::{Address, Digest, Seq};
+use crate::types::{Address, Digest, MsgId, Seq};
 
 /// What a bundle's first field holds.
 const TAG: &str = "surety-bundle";
@@ -221,12 +222,16 @@ impl Chain<'_> {
         }
         let mut records: Vec<Record> = Vec::with_capacity(self.records.len());
         let mut link = self.message.content_hash;
+        let mut used = BTreeSet::from([self.message.msg_id]);
         for (seq, sealed) in (0..).zip(self.records) {
             let bad = |why: String| Unproven::Record { seq, why };
             let record = sealed.record().map_err(|e| bad(e.to_string()))?;
             self.check_link(&record, seq, link, records.last())
                 .map_err(|why| bad(why.to_owned()))?;
-            self.check_signal(&record).map_err(|why| bad(format!("its signal: {why}")))?;
+            let signal = self.check_signal(&record).map_err(|e| bad(format!("its signal: {e}")))?;
+            if signal.is_some_and(|id| !used.insert(id)) {
+                return Err(bad("its signal's msg_id was used before".to_owned()));
+            }
             let none = matches!(record.cause, Cause::Admission | Cause::Signal | Cause::Timer);
             if none && !record.effects.is_empty() {
                 return Err(bad("it holds effects, and there was no action".to_owned()));
@@ -237,17 +242,19 @@ impl Chain<'_> {
         Ok((records, link))
     }
 
-    /// A signal is in its record, and genuine; nothing else is in others.
-    fn check_signal(&self, record: &Record) -> Result<(), String> {
+    /// A signal is in its record, and genuine; nothing else is in others. Gives the
+    /// signal's Msg_ID.
+    fn check_signal(&self, record: &Record) -> Result<Option<MsgId>, String> {
         match (record.cause, &record.from) {
             (Cause::Signal, Some(from)) => {
                 let step = usize::try_from(record.step).ok().and_then(|s| self.records.get(s));
                 let subject = step.ok_or("its step is not in the bundle")?;
-                Signal::verify(&record.signal, record.msg_id, from, Digest::of(&subject.bytes))
+                let subject = Digest::of(&subject.bytes);
+                Signal::verify(&record.signal, record.msg_id, from, subject).map(Some)
             }
             // A limit may stop a message at any move.
-            (Cause::Limit, _) => Ok(()),
-            _ if record.signal.is_empty() => Ok(()),
+            (Cause::Limit, _) => Ok(None),
+            _ if record.signal.is_empty() => Ok(None),
             _ => Err("it is none that a signal made".to_owned()),
         }
     }
@@ -273,6 +280,16 @@ impl Chain<'_> {
         }
         if before.is_none() && record.to != self.receipt.msg_state {
             return Err("it does not start in the state of the receipt");
+        }
+        // Where a message stayed, its step did; a signal approves what began there.
+        let may = match before {
+            None => record.step == 0,
+            Some(b) => {
+                record.step == b.seq || (record.step == b.step && b.from.as_ref() == Some(&b.to))
+            }
+        };
+        if !may {
+            return Err("its step is not the one in which the message was");
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ impl Signal {
     }
 
     /// Checks a signal as it is kept in a record: genuine, and about this
-    /// message in this state.
+    /// message in this state. Gives its Msg_ID.
     ///
     /// # Errors
     /// What does not hold.
@@ -58,7 +58,7 @@ impl Signal {
         to: MsgId,
         state: &MsgState,
         subject: Digest,
-    ) -> Result<(), String> {
+    ) -> Result<MsgId, String> {
         let message = Message::decode(stored).map_err(|e| e.to_string())?;
         message.verify().map_err(|e| e.to_string())?;
         if message.msg_type.as_str() != SIGNAL_TYPE {
@@ -72,7 +72,7 @@ impl Signal {
         if !is("subject", subject.to_string()) {
             return Err("it approves something else".to_owned());
         }
-        Ok(())
+        Ok(message.msg_id)
     }
 
     fn signer(&self) -> Address {
