@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use surety_core::machine::TRANSITIONS_MAX;
+use surety_core::machine::{RECORDS_BYTES_MAX, TRANSITIONS_MAX};
 use surety_core::ports::Found;
 use surety_core::record::FailureKind;
 use surety_core::refusal::Code;
@@ -178,6 +178,22 @@ async fn a_workflow_in_circles_is_stopped_and_parked() {
     assert_eq!(shown.seq, TRANSITIONS_MAX);
     assert!(shown.parked);
     assert!(shown.last_error.unwrap().contains("transitions_max"));
+}
+
+/// What is kept of a message can be read as a whole, whatever its actions answer.
+#[tokio::test]
+async fn a_history_of_too_many_bytes_is_stopped_and_comes_to_its_end() {
+    let (rig, id) = end_of(json!({"first": "padded", "second": "back"})).await;
+    let shown = rig.stores.reference.get(id).await.unwrap().unwrap();
+    assert!(shown.parked && shown.seq < TRANSITIONS_MAX);
+    assert!(shown.last_error.unwrap().contains("records_bytes_max"));
+    let bytes: usize = rig.load(id).await.records.iter().map(|record| record.bytes.len()).sum();
+    assert!((RECORDS_BYTES_MAX..RECORDS_BYTES_MAX + (1 << 20)).contains(&bytes), "{bytes}");
+    // Going on is stopped at once, going away is not.
+    rig.operator.redrive(id, None, "ops", "once more").await.unwrap();
+    rig.run().await;
+    assert!(rig.stores.reference.get(id).await.unwrap().unwrap().parked);
+    assert_eq!(rig.load(id).await.head.seq, shown.seq + 1);
 }
 
 #[test]

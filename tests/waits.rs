@@ -8,6 +8,7 @@ use surety_core::bundle::Bundle;
 use surety_core::intake::IntakeError;
 use surety_core::operator::OperateError;
 use surety_core::ports::Found;
+use surety_core::receipt::Closing;
 use surety_core::record::{Cause, Record};
 use surety_core::refusal::Code;
 use surety_core::types::{Digest, MsgId};
@@ -167,15 +168,77 @@ async fn a_signal_that_does_not_fit_is_refused_with_its_code() {
         assert_eq!(code(foreign), Code::MsgIdForeign);
         // Nothing of this moved the message, or used an id up.
         assert_eq!(records(&rig, id).await.len(), 3);
-        // Taken, and sent again.
-        let body = rig.signal_envelope(id, "deny", 0).await;
-        rig.intake.signal(id, &name("deny"), body.as_bytes()).await.unwrap();
-        let again = rig.intake.signal(id, &name("deny"), body.as_bytes()).await;
+        // Too late.
+        let late = rig.signal_envelope(id, "deny", 1).await;
+        rig.signal(id, "deny", 0).await.unwrap();
+        let again = rig.intake.signal(id, &name("deny"), late.as_bytes()).await;
         assert_eq!(code(again), Code::SignalLate);
         rig.run().await;
-        let again = rig.intake.signal(id, &name("deny"), body.as_bytes()).await;
+        let again = rig.intake.signal(id, &name("deny"), late.as_bytes()).await;
         assert_eq!(code(again), Code::SignalLate, "archived");
         assert_eq!(self::state(&rig, id).await, "refused");
+    }
+}
+
+/// Whoever had no answer to a signal sends it again, and is not told, with the host's
+/// signature, that it was refused.
+#[tokio::test]
+async fn i9_a_signal_that_was_taken_gets_its_receipt_again() {
+    for backend in Backend::everywhere() {
+        let clock = Arc::new(VirtualClock::default());
+        let rig = rig(&backend, &clock).await;
+        let id = waiting(&rig).await;
+        let approve = "approve".parse().unwrap();
+        let give = async |body: &str| rig.intake.signal(id, &approve, body.as_bytes()).await;
+        let first = rig.signal_envelope(id, "approve", 0).await;
+        let second = rig.signal_envelope(id, "approve", 1).await;
+        let of_first = give(&first).await.unwrap();
+        assert_eq!(give(&first).await.unwrap(), of_first, "in the quorum");
+        let of_second = give(&second).await.unwrap();
+        clock.advance(1_000);
+        assert_eq!(give(&first).await.unwrap(), of_first, "the wait is over");
+        rig.run().await;
+        assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Archived));
+        for (body, receipt) in [(&first, &of_first), (&second, &of_second)] {
+            assert_eq!(give(body).await.unwrap(), *receipt, "archived, {}", backend.name());
+        }
+        assert_eq!(records(&rig, id).await.iter().filter(|r| r.cause == Cause::Signal).count(), 2);
+    }
+}
+
+/// A host that is not honest cannot make one approval into two, or have an approval of
+/// an earlier stay.
+#[tokio::test]
+async fn i10_a_signal_counts_once_and_where_it_was_given() {
+    let clock = Arc::new(VirtualClock::default());
+    let rig = rig(&Backend::all().remove(0), &clock).await;
+    let id = waiting(&rig).await;
+    rig.signal(id, "approve", 0).await.unwrap();
+    rig.signal(id, "approve", 1).await.unwrap();
+    rig.run().await;
+    let packed = rig.stores.archive.get(id).await.unwrap().unwrap();
+    let bundle = Bundle::unpack(&packed).unwrap();
+    let genuine = bundle.verify().unwrap();
+    let forged = |change: &dyn Fn(&mut Vec<Record>)| {
+        let mut records = genuine.clone();
+        change(&mut records);
+        let mut link = bundle.message.content_hash;
+        let mut sealed = Vec::new();
+        for record in &mut records {
+            record.prev = link;
+            sealed.push(record.seal());
+            link = sealed.last().unwrap().hash;
+        }
+        let closing = Closing::sign(&rig.controller.key, id, link);
+        Bundle { records: sealed, closing, ..bundle.clone() }.verify().map(|_| ())
+    };
+    forged(&|_| {}).unwrap();
+    let given = genuine.iter().position(|r| r.cause == Cause::Signal).unwrap();
+    let twice = forged(&|records| records[given + 1].signal = records[given].signal.clone());
+    assert!(twice.unwrap_err().to_string().contains("used before"));
+    for step in [0, genuine[given].step - 1, genuine[given].step + 1] {
+        let elsewhere = forged(&|records| records[given].step = step);
+        assert!(elsewhere.unwrap_err().to_string().contains("its step is not"));
     }
 }
 
@@ -381,6 +444,35 @@ async fn a_message_moves_to_another_version_where_it_fits() {
         let third = Workflow::parse(&third.to_string()).unwrap();
         let refused = rig.operator.verdict(failed, &third).await.unwrap().unwrap().refused;
         assert_eq!(refused.unwrap().detail, "version 3 has no state `failed`");
+    }
+}
+
+/// A message is redriven to where it came from, unless a migration took that away.
+#[tokio::test]
+async fn i5_a_migrated_message_is_not_redriven_to_a_state_that_is_no_more() {
+    for backend in Backend::all() {
+        let clock = Arc::new(VirtualClock::default());
+        let rig = rig(&backend, &clock).await;
+        let failed = rig.submit(json!({"first": "permanent"})).await;
+        rig.run_now().await;
+        let mut file: Value = serde_json::from_str(&workflow(2)).unwrap();
+        let begin = file["states"].as_object_mut().unwrap().remove("begin").unwrap();
+        file["states"]["start"] = begin;
+        file["initial"] = json!("start");
+        file["states"]["middle"]["targets"] = json!(["done", "start"]);
+        file["states"]["failed"]["redrive"] = json!(["start"]);
+        let second = Arc::new(Workflow::parse(&file.to_string()).unwrap());
+        rig.intake.workflows.add(Arc::clone(&second));
+        rig.operator.migrate(failed, &second, "ops", "new rules").await.unwrap();
+        let back = rig.operator.redrive(failed, None, "ops", "once more").await;
+        assert_eq!(operated(back), Code::RedriveNotDeclared);
+        let start = "start".parse().unwrap();
+        rig.operator.redrive(failed, Some(&start), "ops", "once more").await.unwrap();
+        rig.run_now().await;
+        assert_eq!(state(&rig, failed).await, "failed");
+        rig.operator.cancel(failed, "ops", "given up").await.unwrap();
+        rig.run().await;
+        assert_eq!(state(&rig, failed).await, "refused", "{}", backend.name());
     }
 }
 

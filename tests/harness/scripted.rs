@@ -218,6 +218,9 @@ impl Actions for Scripted {
                 }
             }
             ("first", "ok") => advance("middle", r#"{"by":"first"}"#),
+            ("first", "padded") => {
+                advance("middle", &format!(r#"{}{{"by":"first"}}"#, " ".repeat(500_000)))
+            }
             ("second", "ok") => advance("done", r#"{"by":"second"}"#),
             ("second", "back") => advance("begin", "{}"),
             // With `back` five actions in all.

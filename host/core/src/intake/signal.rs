@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
+use crate::bundle::Bundle;
 use crate::machine::{Signal, signal};
-use crate::message::{Envelope, Members, verify};
+use crate::message::{Envelope, Members, Message, verify};
+use crate::ports::{Fault, Found};
 use crate::receipt::Receipt;
+use crate::record::{Cause, Sealed};
 use crate::refusal::{Code, Refusal};
 use crate::scheme::SchemeName;
 use crate::settle::{NotMoved, Place, load, move_now};
@@ -19,7 +22,8 @@ use super::{Intake, IntakeError, check_schema, id_refusal};
 impl Intake {
     /// Validates a signal and gives it to a message. When this returns `Ok`, the
     /// signal is in a durable record, and its Msg_ID is used up. The receipt
-    /// names the state in which the message is then.
+    /// names the state in which the message was then. Whoever gives the same signal
+    /// again gets that receipt again.
     ///
     /// # Errors
     /// The refusal with the first check that failed, and the host's signature;
@@ -31,8 +35,60 @@ impl Intake {
         body: &[u8],
     ) -> Result<Receipt, IntakeError> {
         let envelope = self.read_envelope(body)?;
-        let given = self.give(to, name, &envelope).await;
-        given.map_err(|e| self.signed(e, &envelope))
+        match self.give(to, name, &envelope).await {
+            Err(e @ IntakeError::Refused(..)) => {
+                match self.given_before(to, name, &envelope).await? {
+                    Some(receipt) => Ok(receipt),
+                    None => Err(self.signed(e, &envelope)),
+                }
+            }
+            given => given,
+        }
+    }
+
+    /// The receipt of the very same text by the same signer, if the message has it in
+    /// its chain.
+    async fn given_before(
+        &self,
+        to: MsgId,
+        name: &SignalName,
+        envelope: &Envelope,
+    ) -> Result<Option<Receipt>, Fault> {
+        let Ok(members) = json::parse(envelope.text.as_bytes()).and_then(Members::read) else {
+            return Ok(None);
+        };
+        let chain = match self.guarantee.load(to).await? {
+            Found::Open(loaded) => loaded.records,
+            Found::Archived => match self.archive.get(to).await? {
+                Some(packed) => Bundle::unpack(&packed).map_err(Fault::from)?.records,
+                None => return Ok(None),
+            },
+            Found::Nothing => return Ok(None),
+        };
+        let records = chain.iter().map(Sealed::record).collect::<Result<Vec<_>, _>>();
+        let records = records.map_err(Fault::from)?;
+        for (i, record) in records.iter().enumerate() {
+            if record.signal.is_empty() {
+                continue;
+            }
+            let kept = Message::decode(&record.signal).map_err(Fault::from)?;
+            if kept.msg_id != members.msg_id || kept.value["payload"]["signal"] != *name.as_str() {
+                continue;
+            }
+            // By the typed data of that time.
+            let again = verify(envelope, members, kept.scheme.typed_data());
+            let same = again.is_ok_and(|again| {
+                let again = again.get();
+                (kept.content_hash, kept.signer) == (again.content_hash, again.signer)
+            });
+            // Choices were followed in the same step.
+            let chosen = records[i + 1..].iter().take_while(|r| r.cause == Cause::Choice);
+            let state = chosen.last().unwrap_or(record).to.clone();
+            let receipt =
+                || Receipt::sign(&self.key, kept.msg_id, state, kept.content_hash, record.at);
+            return Ok(same.then(receipt));
+        }
+        Ok(None)
     }
 
     async fn give(

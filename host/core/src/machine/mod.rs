@@ -44,8 +44,13 @@ pub const EXT_BYTES_MAX: usize = 256 << 10;
 pub const NOTE_BYTES_MAX: usize = 1024;
 
 /// The most transitions of one message. A workflow that goes in circles stops
-/// here, parked, and a bundle stays of a size that fits memory.
+/// here, parked.
 pub const TRANSITIONS_MAX: Seq = 2_000;
+
+/// How many bytes the records of one message may have before it is parked. They are in
+/// memory with each step, and in the bundle, which is read as a whole: 100 attempts with
+/// as many effects as one may have. A person can still move the message, to its end.
+pub const RECORDS_BYTES_MAX: usize = 32 << 20;
 
 /// What a message does until somebody moves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -62,15 +62,16 @@ pub fn redrive(
     Ok(moved(workflow, loaded, Cause::Redrive, to, order))
 }
 
-/// The state from which a message was parked. One that a guard or a limit
-/// parked is still there.
+/// The state from which a message was parked, if its workflow has that: it may have
+/// been migrated since. One that a guard or a limit parked is still there.
 fn origin(workflow: &Workflow, loaded: &Loaded) -> Option<MsgState> {
     let head = &loaded.head;
     if !matches!(workflow.state(&head.state)?.kind, Kind::Parked(_)) {
         return Some(head.state.clone());
     }
     let step = usize::try_from(head.step).ok()?;
-    loaded.records.get(step)?.record().ok()?.from
+    let from = loaded.records.get(step)?.record().ok()?.from?;
+    workflow.state(&from).is_some().then_some(from)
 }
 
 /// Takes a message to where its state's `cancel` says.

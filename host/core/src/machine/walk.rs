@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Head, Loaded, Next, Phase, Step, TRANSITIONS_MAX, cut};
+use super::{Head, Loaded, Next, Phase, RECORDS_BYTES_MAX, Step, TRANSITIONS_MAX, cut};
 use crate::codec::Writer;
 use crate::effect::Effect;
 use crate::ext::MsgExt;
@@ -184,9 +184,9 @@ impl<'w> Walk<'w> {
     }
 
     fn add(&mut self, mut record: Record) {
+        let over = self.over(record.seq);
         let head = &mut self.loaded.head;
-        if record.seq >= TRANSITIONS_MAX && matches!(head.phase, Phase::Running | Phase::Waiting) {
-            let detail = format!("the limit `transitions_max` of {TRANSITIONS_MAX} is reached");
+        if let (Some(detail), Phase::Running | Phase::Waiting) = (over, head.phase) {
             let failure = Failure::new(FailureKind::Limit, detail);
             record.cause = Cause::Limit;
             head.phase = Phase::Parked;
@@ -198,6 +198,17 @@ impl<'w> Walk<'w> {
         let sealed = record.seal();
         head.link = sealed.hash;
         self.loaded.records.push(sealed);
+    }
+
+    /// Which limit of a message's history has been reached.
+    fn over(&self, seq: Seq) -> Option<String> {
+        let bytes: usize = self.loaded.records.iter().map(|record| record.bytes.len()).sum();
+        let (name, limit) = match bytes {
+            _ if seq >= TRANSITIONS_MAX => ("transitions_max", TRANSITIONS_MAX),
+            RECORDS_BYTES_MAX.. => ("records_bytes_max", RECORDS_BYTES_MAX as u64),
+            _ => return None,
+        };
+        Some(format!("the limit `{name}` of {limit} is reached"))
     }
 
     /// The step, by whoever holds the message's ticket: it is replaced by the

@@ -119,7 +119,7 @@ pub(in crate::api) async fn list(
 /// The body is a signed envelope of the type `signal`, with a Msg_ID of its own.
 /// When this answers 202, the signal is in a durable record of the message's
 /// chain. The receipt's `msg_id` is the signal's, its `msg_state` the state in
-/// which the message is then.
+/// which the message was then. The same signal again gets the same receipt.
 #[utoipa::path(
     post,
     path = "/v1/messages/{id}/signals/{name}",
