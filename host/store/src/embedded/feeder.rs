@@ -155,6 +155,11 @@ impl Feeder for Embedded {
         let values = (integer(at.as_millis()), integer(handle), integer(ticket.seq));
         let job = move |db: &Connection| db.prepare_cached(sql)?.execute(values).map(|_| ());
         let queue = Arc::clone(&self.queue);
-        self.committer.write(job, move |&()| queue.rests(at)).await
+        let rested = self.committer.write(job, move |&()| queue.rests(at)).await;
+        if rested.is_err() {
+            // Its row says that somebody has it in hand, so nobody would fetch it.
+            self.queue.push(ticket, at, handle, None);
+        }
+        rested
     }
 }
