@@ -14,7 +14,7 @@ use crate::serve::Stop;
 
 /// How often the catalog is asked whether it changed. What another host deploys takes
 /// effect here that much later.
-const FOLLOW_EACH: Duration = Duration::from_secs(2);
+pub(super) const FOLLOW_EACH: Duration = Duration::from_secs(2);
 
 impl Deployer {
     /// Makes everything run that the catalog has, and nothing else. What has to be
@@ -100,8 +100,11 @@ impl Deployer {
         Ok(())
     }
 
-    /// Follows the catalog until told to stop.
+    /// Follows the catalog until told to stop, if others change it.
     pub async fn follow(self: Arc<Self>, stop: Stop) {
+        if !self.shared {
+            return;
+        }
         let mut seen = None;
         while !stop.is_stopped() {
             let revision = match self.catalog.revision().await {

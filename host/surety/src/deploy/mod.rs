@@ -69,6 +69,8 @@ pub struct Deployer {
     workflows: Arc<Workflows>,
     clock: Arc<dyn Clock>,
     rules: Rules,
+    /// Other hosts deploy to the same catalog.
+    shared: bool,
     turn: Arc<Semaphore>,
 }
 
@@ -90,11 +92,12 @@ impl Deployer {
         workflows: Arc<Workflows>,
         clock: Arc<dyn Clock>,
         rules: Rules,
+        shared: bool,
     ) -> Arc<Self> {
         // One at a time: the order in the catalog is the order of taking effect, and
         // only one component is compiled at a time.
         let turn = Arc::new(Semaphore::new(1));
-        Arc::new(Self { catalog, guarantee, routes, workflows, clock, rules, turn })
+        Arc::new(Self { catalog, guarantee, routes, workflows, clock, rules, shared, turn })
     }
 
     /// The turn to deploy, or none while another deployment is under way.

@@ -205,14 +205,7 @@ impl Deployer {
         left: &HashMap<&Version, &Deployed>,
         pinned: Refusal,
     ) -> Result<(), NotDeployed> {
-        let pins = self.guarantee.pins().await?;
-        let mut workflows = check::admitting(&self.workflows);
-        let holds = |workflow: &Arc<Workflow>| {
-            pins.get(&workflow.digest).is_some_and(|count| *count > 0)
-                && !workflows.iter().any(|admits| admits.digest == workflow.digest)
-        };
-        let more: Vec<_> = self.workflows.all().into_iter().filter(holds).collect();
-        workflows.extend(more);
+        let workflows = self.in_use().await?;
         let digests: Vec<Digest> = left.values().map(|d| d.deployment.digest).collect();
         let routes = Arc::clone(&self.routes);
         let name = name.clone();
@@ -233,6 +226,19 @@ impl Deployer {
             check::fits(&*routes, &workflows, &then, pinned)
         };
         Ok(aside(check).await??)
+    }
+
+    /// The workflows that admit or hold messages.
+    pub(super) async fn in_use(&self) -> Result<Vec<Arc<Workflow>>, Fault> {
+        let pins = self.guarantee.pins().await?;
+        let mut all = check::admitting(&self.workflows);
+        let holds = |workflow: &Arc<Workflow>| {
+            pins.get(&workflow.digest).is_some_and(|count| *count > 0)
+                && !all.iter().any(|admits| admits.digest == workflow.digest)
+        };
+        let more: Vec<_> = self.workflows.all().into_iter().filter(holds).collect();
+        all.extend(more);
+        Ok(all)
     }
 
     /// Makes a change durable that brings no version.

@@ -180,10 +180,10 @@ impl Deployer {
         }))
     }
 
-    /// Whether the workflows that admit messages hold once the module is there.
+    /// Whether the workflows that admit or hold messages hold once the module is there.
     pub(super) async fn check_fits(&self, module: &Arc<Module>) -> Result<(), NotDeployed> {
         let (routes, module) = (Arc::clone(&self.routes), Arc::clone(module));
-        let workflows = check::admitting(&self.workflows);
+        let workflows = self.in_use().await?;
         let check = move || {
             let label = format!("{}@{}", module.manifest.name, module.manifest.version);
             let detail = format!("deployed workflows would not hold with `{label}`");

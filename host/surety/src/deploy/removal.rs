@@ -8,12 +8,17 @@ use surety_core::refusal::{Code, Refusal};
 use surety_core::types::{Digest, MsgType};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::follow::FOLLOW_EACH;
 use super::{Deployer, NotDeployed, finish};
 
 /// How often, and how long each time, a removal waits for submissions that hold
 /// the workflow: half a minute, which no submission takes.
 const DRAIN_WAITS_MAX: u32 = 300;
 const DRAIN_WAIT: Duration = Duration::from_millis(100);
+
+/// How long a removal waits for other hosts: until they have heard that a newer version
+/// admits, what they were taking meanwhile is kept, and the index shows it.
+const OTHERS_WAIT: Duration = Duration::from_secs(3 * FOLLOW_EACH.as_secs());
 
 /// Why a workflow stays.
 enum Pinned {
@@ -73,6 +78,9 @@ impl Deployer {
         while Arc::strong_count(&removed) > 1 && waits < DRAIN_WAITS_MAX {
             tokio::time::sleep(DRAIN_WAIT).await;
             waits += 1;
+        }
+        if self.shared {
+            tokio::time::sleep(OTHERS_WAIT).await;
         }
         let unpinned = match Arc::strong_count(&removed) {
             1 => self.check_unpinned(digest).await,

@@ -192,6 +192,8 @@ impl Host {
             Arc::clone(&workflows),
             Arc::clone(&clock),
             Rules { policy, development: config.policy.development },
+            // Nobody else changes what is in a file of one process.
+            stores.upkeep_times().is_some(),
         );
         deployer.load().await?;
 
@@ -262,9 +264,7 @@ impl Host {
         let keeping = tokio::spawn(Arc::clone(&deployer).keep_canaries(stop.clone()));
         let clock = Arc::clone(&self.app.intake.clock);
         let upkeep = tokio::spawn(upkeep::keep_up(stores.clone(), clock, stop.clone()));
-        // Nobody else changes what is in a file of one process.
-        let shared = stores.upkeep_times().is_some();
-        let following = shared.then(|| tokio::spawn(Arc::clone(&deployer).follow(stop.clone())));
+        let following = tokio::spawn(Arc::clone(&deployer).follow(stop.clone()));
         let server = Server::new(listener, api::router(self.app), &self.config.http);
         let serving = tokio::spawn(server.serve(stop));
         let outcome = tokio::select! {
@@ -291,9 +291,7 @@ impl Host {
         // A sweep that is under way may take long; another host, or the next start,
         // does what is left.
         upkeep.abort();
-        if let Some(following) = following {
-            following.abort();
-        }
+        following.abort();
         deployer.keep_due().await;
         stores.close().await;
         outcome.map_err(|fault: Fault| anyhow::Error::from(fault)).and(drained)
