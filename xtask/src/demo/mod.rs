@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the main job on this machine, from nothing.
 //!
 //! ```text
-//! guests, host built → publisher's key, policy → host started
+//! guests, host built → keys of publisher and reviewer, policy → host started
 //!   → clients, modules (signed by the publisher), workflow deployed
 //!   → messages signed and submitted → each watched to its end, the board signing
 //!     where one waits for it → bundles verified
@@ -10,7 +10,8 @@
 mod scenes;
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -38,6 +39,26 @@ pub(crate) struct Demo {
 
 /// Who signs the modules.
 const PUBLISHER: &str = "publisher";
+
+/// Who approves what modules may do. Those of the workflow ask for nothing, and need
+/// no approval.
+const REVIEWER: &str = "reviewer";
+
+/// What `payout` may have, for who follows docs/security.md. No workflow names it, so
+/// nothing runs it, and there is no such host.
+const GRANT: &str = r#"
+[[grant]]
+id = "treasury"
+modules = ["payout"]
+secrets = ["treasury-api"]
+
+[[grant.http]]
+hosts = ["treasury.example.com"]
+methods = ["GET", "POST"]
+"#;
+
+/// The secret of that grant, which opens nothing.
+const SECRETS: &str = "treasury-api = \"a secret of the demo\"\n";
 
 /// Who approves large withdrawals, and with how many keys.
 const BOARD: &str = "board";
@@ -257,11 +278,12 @@ impl Running {
     /// Leaves the host to whoever goes on with the tour.
     fn leave(&mut self) -> Result<()> {
         println!(
-            "\nThe host goes on at {}; Ctrl-C stops it.\n  data and operator token  {}\n  the client's key         {}\n  the publisher's key      {}\n  the board's keys         {}\n  the command line         {}",
+            "\nThe host goes on at {}; Ctrl-C stops it.\n  data and operator token  {}\n  the client's key         {}\n  the publisher's key      {}\n  the reviewer's key       {}\n  the board's keys         {}\n  the command line         {}",
             self.url,
             self.folder.join("data").display(),
             self.file("acme.key"),
             self.file(&format!("{PUBLISHER}.key")),
+            self.file(&format!("{REVIEWER}.key")),
             self.file(&format!("{BOARD}-*.key")),
             self.binary.display(),
         );
@@ -288,18 +310,29 @@ impl Drop for Running {
     }
 }
 
-/// Makes the publisher's key, and a policy by which only its modules run. Gives the
-/// host's configuration.
+/// Makes the keys of publisher and reviewer, and a policy by which only modules of the
+/// one run, and may do only what the other approved. Gives the host's configuration.
 fn write_policy(binary: &Path, folder: &Path) -> Result<PathBuf> {
-    let mut keys = Command::new(binary);
-    keys.args(["keys", "new", "--json", "--out"]).arg(folder.join(format!("{PUBLISHER}.key")));
-    let made: Value = serde_json::from_str(&output(&mut keys, "make the publisher's key")?)?;
-    let signer = word(&made, "address");
-    println!("modules run that are signed by {signer}");
-    let policy = format!("[[publish]]\nmodules = [\"*\"]\nsigners = [\"{signer}\"]\nneeded = 1\n");
-    fs::write(folder.join("policy.toml"), policy)?;
+    let new_key = |name: &str| -> Result<String> {
+        let mut keys = Command::new(binary);
+        keys.args(["keys", "new", "--json", "--out"]).arg(folder.join(format!("{name}.key")));
+        let made = output(&mut keys, &format!("make the {name}'s key"))?;
+        Ok(word(&serde_json::from_str(&made)?, "address"))
+    };
+    let (publisher, reviewer) = (new_key(PUBLISHER)?, new_key(REVIEWER)?);
+    println!("modules run that are signed by {publisher}; {reviewer} approves what they may do");
+    let who = |line: &str, key: &str, address: &str| {
+        format!("[[{line}]]\nmodules = [\"*\"]\n{key} = [\"{address}\"]\nneeded = 1\n")
+    };
+    let publish = who("publish", "signers", &publisher);
+    let review = who("review", "reviewers", &reviewer);
+    fs::write(folder.join("policy.toml"), format!("{publish}\n{review}{GRANT}"))?;
+    // One that others can read is refused.
+    let mut owners = File::options();
+    owners.write(true).create_new(true).mode(0o600);
+    owners.open(folder.join("secrets.toml"))?.write_all(SECRETS.as_bytes())?;
     let config = folder.join("surety.toml");
-    fs::write(&config, "[policy]\nfile = \"policy.toml\"\n")?;
+    fs::write(&config, "[policy]\nfile = \"policy.toml\"\nsecrets_file = \"secrets.toml\"\n")?;
     Ok(config)
 }
 
