@@ -424,6 +424,25 @@ fn asking(place: &Place, version: &str, methods: &[&str]) -> String {
 }
 
 #[test]
+fn signing_approving_and_publishing_are_under_a_hosts_limits() {
+    let place = Place::new();
+    let host = place.development();
+    let (component, key) = (place.good("1.0.0"), place.key(0));
+    let policy = place.write("policy.toml", "");
+    let small = place.write("small.toml", "[sandbox]\ncomponent_bytes_max = 10\n");
+    for arguments in [
+        &["sign", "--key", &key][..],
+        &["approve", "--key", &key, "--policy", &policy],
+        &["publish", "--to", "oci://127.0.0.1:9/job"],
+    ] {
+        let all = [&["action"][..], arguments, &["--config", &small, &component]].concat();
+        let problem = refused(&host, &all, "module_invalid");
+        assert!(problem["detail"].as_str().unwrap().contains("component_bytes_max"), "{problem}");
+    }
+    assert!(!Path::new(&format!("{component}.signatures.json")).exists());
+}
+
+#[test]
 fn what_a_module_may_do_more_needs_its_reviewers() {
     let place = Place::new();
     let reviewer: PrivateKey = board_key(2);

@@ -1,11 +1,12 @@
 //! The command line. One file a subcommand; a new one is a line in `Command`
 //! and one in its match.
 //!
-//! `serve`, `reconcile`, `export`, `import`, `doctor`, `aws`, `keys`, `token`, `verify`, `message sign` (as typed data
-//! with a definition at hand), `action new|build|check|test`, `action audit` and
-//! `workflow graph` of a file and, with modules given, `workflow check|touches` work
-//! here; all others ask a host over HTTP. `action publish` asks an OCI registry, and
-//! so does what is given `oci://…` for a module.
+//! `serve`, `reconcile`, `export`, `import`, `doctor`, `aws`, `keys`, `token`, `verify`,
+//! `message sign` (as typed data with a definition at hand), `action
+//! new|build|check|test|sign|approve`, `action audit` and `workflow graph` of a file and,
+//! with modules given, `workflow check|touches` work here; all others ask a host over
+//! HTTP. `action publish` asks an OCI registry, and so does what is given `oci://…` for a
+//! module.
 
 mod exit;
 mod input;

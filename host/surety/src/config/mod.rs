@@ -122,6 +122,7 @@ impl Config {
         }
         self.sandbox.check().context("`[sandbox]`")?;
         self.compile.check().context("`[compile]`")?;
+        self.canary.check().context("`[canary]`")?;
         if self.store.backend == Backend::Aws {
             self.store.aws.check().map_err(anyhow::Error::msg).context("`[store.aws]`")?;
         }
@@ -218,6 +219,11 @@ mod tests {
             ("[store]\nbackend = \"aws\"", "`objects` is"),
             ("[store.aws]\nprefixes = 1", "prefixes"),
             ("[compile]\nmemory_bytes_max = 1000", "memory_bytes_max"),
+            (
+                "[canary]\nfailures_above_percent_max = 0",
+                "`canary.failures_above_percent_max` is 0",
+            ),
+            ("[canary]\nfailures_above_percent_max = 100", "is 100; it must be 1 to 99"),
             ("[intake]\nmsg_ids_count_max = -1", "msg_ids_count_max"),
             ("[[tokens]]\nname = \"a\"\nrole = \"root\"", "line 3"),
             ("listen = \"here\"", "line 1"),

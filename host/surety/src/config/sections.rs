@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 use surety_store::AwsConfig;
 
@@ -124,6 +125,24 @@ pub struct CanarySection {
     pub calls_min: u64,
     /// Percent of its calls that may fail beyond those of the version before it.
     pub failures_above_percent_max: u64,
+}
+
+/// The greatest difference that can be exceeded: 100 percent more than none cannot.
+const FAILURES_PERCENT_MOST: u64 = 99;
+
+impl CanarySection {
+    /// Whether a canary can be stopped by it.
+    ///
+    /// # Errors
+    /// With the limit that is out of its range.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let percent = self.failures_above_percent_max;
+        ensure!(
+            (1..=FAILURES_PERCENT_MOST).contains(&percent),
+            "the limit `failures_above_percent_max` is {percent}; it must be 1 to {FAILURES_PERCENT_MOST}"
+        );
+        Ok(())
+    }
 }
 
 impl Default for CanarySection {

@@ -6,7 +6,6 @@ use clap::Args;
 use serde_json::json;
 use surety_kit::component::interfaces;
 use surety_oci::{Artifact, Pushed, Reference, push};
-use surety_sandbox::Limits;
 
 use super::sign;
 use super::source::{Registry, SIGNATURES, Source, failed};
@@ -31,15 +30,18 @@ pub(in crate::cli) struct Publish {
     /// .signatures.json, if that is there; of oci://, what is published with it]
     #[arg(long, value_name = "FILE")]
     signatures: Option<PathBuf>,
+    /// The host's configuration, for its limits
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     registry: Registry,
 }
 
 impl Publish {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
-        let limits = Limits::default();
+        let limits = common.config(self.config.as_ref())?.sandbox;
         let opened = self.file.open(&self.registry, limits.component_bytes_max)?;
-        let (subject, _) = sign::read(&opened.component)?;
+        let (subject, _) = sign::read(&opened.component, &limits)?;
         let endorsements = opened.endorsements(self.signatures.as_deref())?;
         // A host would refuse it; somebody built anew and did not sign anew.
         endorsements.publishers(&subject).map_err(Failed::refused)?;

@@ -36,6 +36,9 @@ pub(in crate::cli) struct Sign {
     /// of oci:// there is none]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// The host's configuration, for its limits
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     wallet: Wallet,
     #[command(flatten)]
@@ -58,6 +61,9 @@ pub(in crate::cli) struct Approve {
     /// of oci:// there is none]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// The host's configuration, for its limits
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     wallet: Wallet,
     #[command(flatten)]
@@ -93,8 +99,9 @@ impl Wallet {
 
 impl Sign {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
-        let opened = self.file.open(&self.registry, Limits::default().component_bytes_max)?;
-        let (subject, _) = read(&opened.component)?;
+        let limits = common.config(self.config.as_ref())?.sandbox;
+        let opened = self.file.open(&self.registry, limits.component_bytes_max)?;
+        let (subject, _) = read(&opened.component, &limits)?;
         let text = subject.publish_text();
         let Some(claim) = self.wallet.claim(common, &self.key, &text)? else { return Ok(()) };
         let (file, mut all) = before(&opened, self.out)?;
@@ -115,8 +122,9 @@ impl Sign {
 
 impl Approve {
     pub(super) fn run(self, common: &Common) -> Result<(), Failed> {
-        let opened = self.file.open(&self.registry, Limits::default().component_bytes_max)?;
-        let (subject, manifest) = read(&opened.component)?;
+        let limits = common.config(self.config.as_ref())?.sandbox;
+        let opened = self.file.open(&self.registry, limits.component_bytes_max)?;
+        let (subject, manifest) = read(&opened.component, &limits)?;
         let policy = policy::read(&self.policy)?;
         let Manifest { name, version, capabilities, .. } = &manifest;
         let grant = policy.grant(name, version, subject.digest, capabilities);
@@ -185,9 +193,9 @@ fn keep(file: &Path, all: &Endorsements) -> anyhow::Result<()> {
     std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
 }
 
-/// What a component says of itself. It is not run.
-pub(super) fn read(component: &[u8]) -> Result<(Subject, Manifest), Failed> {
-    let inspected = inspect(component, &Limits::default()).map_err(Failed::refused)?;
+/// What a component says of itself, if these limits admit it. It is not run.
+pub(super) fn read(component: &[u8], limits: &Limits) -> Result<(Subject, Manifest), Failed> {
+    let inspected = inspect(component, limits).map_err(Failed::refused)?;
     let (manifest, digest) = (inspected.manifest, inspected.digest);
     let (module, version) = (manifest.name.clone(), manifest.version.clone());
     Ok((Subject { module, version, digest }, manifest))
