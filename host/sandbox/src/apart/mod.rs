@@ -6,10 +6,13 @@
 //! ```
 //!
 //! wasmtime does not call its compiler safe against hostile input, and everything
-//! that a stranger wrote is better read where it can break nothing. So the host
-//! parses no component: it takes a manifest, which is JSON like any message, and
-//! machine code, which it runs. Who can make the compiler write other code than
-//! the component's has the host; that is what the process cannot help.
+//! that a stranger wrote is better read where it can break nothing. So to deploy and
+//! run one the host parses no component: it takes a manifest, which is JSON like any
+//! message, and machine code, which it runs. What the host does read itself is a
+//! deployed component that an auditor asks about (`host/audit`, outside of this crate).
+//!
+//! Who can make the compiler write other code than the component's has the host; that
+//! is what the process cannot help.
 
 mod child;
 mod confine;

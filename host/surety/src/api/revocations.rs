@@ -49,8 +49,10 @@ pub struct RevocationsView {
 
 /// Revoke a component
 ///
-/// At once and for good, deployed or not: no call of it starts any more, and nobody
-/// can deploy it again. Calls that run go on to their end.
+/// For good, deployed or not: once this is answered, no call of it starts on this host
+/// any more, and nobody can deploy it again. Calls that run go on to their end. Other
+/// hosts on the same tables look for it each two seconds, and hear of it later while the
+/// catalog does not answer them.
 #[utoipa::path(
     post,
     path = "/v1/modules/{digest}/revoke",

@@ -10,7 +10,7 @@ use surety_core::types::Digest;
 use super::{Deployer, NotDeployed, finish};
 
 impl Deployer {
-    /// At a start: what may not run.
+    /// At a start, and when the catalog changed: what may not run.
     pub(super) async fn load_revocations(&self) -> anyhow::Result<()> {
         for digest in &self.rules.policy.revoked {
             self.routes.revoke(*digest, "the host's policy names it");
@@ -21,8 +21,10 @@ impl Deployer {
         Ok(())
     }
 
-    /// Revokes a component, deployed or not. Once this returns, no call of it starts,
-    /// now and after every restart; those that run go on to their end.
+    /// Revokes a component, deployed or not. Once this returns, no call of it starts
+    /// on this host, now and after every restart; those that run go on to their end.
+    /// Other hosts on the same tables look for it each two seconds (`follow.rs`), and
+    /// hear of it later while the catalog does not answer them.
     ///
     /// # Errors
     /// `request_invalid` for no reason, or one that is too long.

@@ -8,7 +8,9 @@ use crate::cli::Common;
 use crate::cli::exit::Failed;
 use crate::cli::output::table;
 
-/// Stops a component, at once and for good: no call of it starts any more.
+/// Stops a component for good: once this is answered, no call of it starts on the host
+/// that was asked. Other hosts on the same tables look for it each two seconds, and hear
+/// of it later while the catalog does not answer them.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Revoke {
     /// The component's digest, as `action list` shows it
