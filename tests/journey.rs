@@ -29,7 +29,7 @@ fn submit_with(host: &Host, member: &str, value: Value) -> String {
 
 /// The main job by the command line alone, as the README tells it.
 #[test]
-fn a_message_goes_from_the_command_line_to_a_verified_bundle() {
+fn i2_i10_a_message_goes_from_the_command_line_to_a_verified_bundle() {
     let folder = TempDir::new().unwrap();
     let file = |name: &str| path(&folder.path().join(name));
     let mut host = Host::start(&folder.path().join("data"));

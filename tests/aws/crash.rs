@@ -1,5 +1,6 @@
-//! Crashes before and after every single call to SQS and DynamoDB, exhaustively: a
-//! port makes several, and what lies between them is where a backend loses things.
+//! Crashes before and after single calls to SQS and DynamoDB: a port makes several, and
+//! what lies between them is where a backend loses things. In a short story at each of
+//! these points; in a long one at those of its beginning and end, and at some between.
 
 use std::sync::Arc;
 
@@ -66,15 +67,15 @@ async fn points(bodies: Bodies, story: &Story) -> u64 {
     gate.points()
 }
 
-/// Calls at the beginning and at the end of a story, each of which is a crash point.
+/// Points at the beginning and at the end of a story, at each of which it crashes.
 const EACH: u64 = 60;
 
 /// Between them a message that waits for days is swept again and again. Every so many
-/// calls: a prime, so that it shares nothing with the number of a sweep's calls, and
+/// points: a prime, so that it shares nothing with the number of a sweep's calls, and
 /// each of those gets its turn.
 const BETWEEN: usize = 29;
 
-/// Where to crash in a story of so many calls.
+/// Where to crash in a story of so many points.
 fn crash_points(points: u64) -> impl Iterator<Item = u64> {
     let first = EACH.min(points);
     let last = points.saturating_sub(EACH).max(first);
@@ -95,11 +96,11 @@ async fn everywhere(bodies: Bodies) {
 }
 
 #[tokio::test]
-async fn i1_i3_i4_i6_hold_at_every_call_with_queues() {
+async fn i1_i3_i4_i6_hold_at_each_point_with_queues() {
     everywhere(Bodies::Sqs).await;
 }
 
 #[tokio::test]
-async fn i1_i3_i4_i6_hold_at_every_call_without_queues() {
+async fn i1_i3_i4_i6_hold_at_each_point_without_queues() {
     everywhere(Bodies::Dynamodb).await;
 }

@@ -1,4 +1,4 @@
-//! A model of the commit protocol that the backend `aws` follows: SQS messages are
+//! A model of the commit protocol of the backend `aws`: SQS messages are
 //! the pages of a message, one DynamoDB row is the root pointer. All interleavings
 //! of a few processes, with a few faults, are walked through; nothing of the real
 //! backend runs here. Read it to learn the protocol, in this order:
@@ -40,6 +40,24 @@
 //! - The 60 seconds around DeleteQueue, but for what bites: sends to a queue that
 //!   is gone succeed and vanish.
 //! - Old age of a CREATING row: the sweeper may take any for old, which is worse.
+//! - The row before a submission (ISSUED).
+//!
+//! # Otherwise than built
+//!
+//! - **The sweeper finishes a CREATING row** whose version 0 it received, and gives up
+//!   one without (`step::sweep`). The backend's finishes none: it ends one as EXPIRED
+//!   once its Msg_ID has expired (`sweep.rs`, `give_up`), and only who submits again
+//!   finishes it.
+//! - **A step and a sweep receive Q and then read L.** The backend reads L, and then
+//!   looks in Q for the version that L named (`guarantee.rs`, `load.rs`); it reads L
+//!   again only when something of that is not there. So L may be the older of the two.
+//! - **Admissions are not told apart**: whoever finds L CREATING may make it ACTIVE with
+//!   the version that it sent. In the backend a submission writes its cid into the
+//!   CREATING row, and activates under that cid alone (`admit.rs`): who was overtaken is
+//!   refused, and looks again.
+//! - **A renewal does not write L.** In the backend it says in L when it sent the copy,
+//!   under the condition that L is at this version, between the send and the delete
+//!   (`sweep.rs`, `renew`), and deletes nothing when that is refused.
 
 pub mod calls;
 pub mod faults;

@@ -67,7 +67,7 @@ pub enum Flaw {
 pub struct Protocol {
     /// Its bounds.
     pub scope: Scope,
-    /// The rule that is left out; none in the protocol as it is built.
+    /// The rule that is left out; none in the protocol itself.
     pub flaw: Option<Flaw>,
     /// The one property that is asked for, or all. Of one alone a shortest way to a state
     /// without it is found.
