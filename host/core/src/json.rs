@@ -136,7 +136,8 @@ fn decimal(token: &str) -> (bool, String, i64) {
     if significant.is_empty() {
         return (false, significant, 0);
     }
-    let exponent = exponent - fraction.len() as i64 + zeros as i64;
+    // Where it would overflow, the number is as good as zero and not exact.
+    let exponent = exponent.saturating_sub(fraction.len() as i64).saturating_add(zeros as i64);
     (negative, significant, exponent)
 }
 
@@ -260,9 +261,16 @@ mod tests {
         ] {
             assert_eq!(code(good), None, "{good}");
         }
-        for bad in
-            ["9007199254740993", "1e400", "1e-400", "0.1234567890123456789", "18446744073709551616"]
-        {
+        for bad in [
+            "9007199254740993",
+            "1e400",
+            "1e-400",
+            "0.1234567890123456789",
+            "18446744073709551616",
+            "1.5e-9223372036854775808",
+            "1.5e-9223372036854775809",
+            "10e9223372036854775807",
+        ] {
             assert_eq!(code(bad), Some(Code::JsonNumber), "{bad}");
         }
     }
