@@ -9,21 +9,21 @@ const DIGITS_MAX: usize = 78;
 /// Reads the one spelling that a decimal has: digits, no sign, no leading zero.
 ///
 /// # Errors
-/// What a decimal looks like and this text does not, without the text.
+/// What a decimal looks like and this text does not, without the text. One that
+/// is longer than any decimal is not looked at, so that no text is dear to read.
 pub(super) fn parse(text: &str) -> Result<U256, &'static str> {
+    if text.len() > DIGITS_MAX {
+        return Err("is longer than a number of 256 bits");
+    }
     if text.is_empty() || text.bytes().any(|b| !b.is_ascii_digit()) {
         return Err("is not a string of decimal digits");
     }
     if text.len() > 1 && text.starts_with('0') {
         return Err("has a leading zero");
     }
-    const TOO_LARGE: &str = "is larger than 256 bits hold";
-    if text.len() > DIGITS_MAX {
-        return Err(TOO_LARGE);
-    }
     match text.parse::<u64>() {
         Ok(small) => Ok(U256::from(small)),
-        Err(_) => U256::from_str_radix(text, 10).map_err(|_| TOO_LARGE),
+        Err(_) => U256::from_str_radix(text, 10).map_err(|_| "is larger than 256 bits hold"),
     }
 }
 
@@ -40,7 +40,7 @@ mod tests {
         assert_eq!(parse(&max), Ok(U256::MAX));
         assert_eq!(max.len(), DIGITS_MAX);
         let over = format!("{}6", &max[..DIGITS_MAX - 1]);
-        let long = "1".repeat(100_000);
+        let (long, unread) = ("1".repeat(100_000), format!("{}x", "1".repeat(100_000)));
         for (text, why) in [
             ("", "digits"),
             ("-1", "digits"),
@@ -53,8 +53,9 @@ mod tests {
             ("١٢", "digits"),
             ("00", "leading zero"),
             ("01", "leading zero"),
-            (over.as_str(), "256 bits"),
-            (long.as_str(), "256 bits"),
+            (over.as_str(), "is larger than 256 bits"),
+            (long.as_str(), "is longer than"),
+            (unread.as_str(), "is longer than"),
         ] {
             assert!(parse(text).unwrap_err().contains(why), "{text:.20}");
         }
