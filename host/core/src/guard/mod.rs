@@ -23,7 +23,8 @@
 //! | `size(x)`, `x.contains(y)`, `x.startsWith(y)`, `x.endsWith(y)`, `has(x.y)`, `x in y` | as in CEL |
 //! | `x.all(v, …)`, `exists`, `exists_one`, `filter`, `map` | as in CEL, over lists, and over the keys of maps in their order |
 //!
-//! A whole JSON number is an int, any other a double, however it is written.
+//! A whole JSON number that 64 bits hold is an int, any other a double, however it
+//! is written.
 
 mod expr;
 mod lower;

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::dec::U256;
 
@@ -39,26 +39,38 @@ pub(super) enum Entries<'a> {
     Made(Rc<Vec<(&'a str, Val<'a>)>>),
 }
 
-/// Up to here every whole double is one number and no other.
-const WHOLE_DOUBLE_MAX: f64 = 9_007_199_254_740_992.0;
-
 impl<'a> From<&'a Value> for Val<'a> {
     fn from(value: &'a Value) -> Self {
         match value {
             Value::Null => Self::Null,
             Value::Bool(b) => Self::Bool(*b),
-            Value::Number(n) => match (n.as_i64(), n.as_f64()) {
-                (Some(int), _) => Self::Int(int),
-                // JSON has one kind of number: `5.0` is 5.
-                (None, Some(x)) if x.fract() == 0.0 && x.abs() <= WHOLE_DOUBLE_MAX => {
-                    Self::Int(x as i64)
-                }
-                (None, x) => Self::Double(x.unwrap_or(f64::NAN)),
+            Value::Number(n) => match whole(n) {
+                Some(int) => Self::Int(int),
+                None => Self::Double(n.as_f64().unwrap_or(f64::NAN)),
             },
             Value::String(s) => Self::Text(Text::Read(s)),
             Value::Array(items) => Self::List(List::Json(items)),
             Value::Object(members) => Self::Map(Entries::Json(members)),
         }
+    }
+}
+
+/// A whole number that 64 bits hold, however it is written. JSON has one kind of
+/// number: `5.0` is 5 and `1e17` is an `integer`.
+fn whole(number: &Number) -> Option<i64> {
+    /// Up to here every whole double is one number and no other.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    /// Above every whole number of 64 bits.
+    const ABOVE: f64 = 1e19;
+    if let Some(int) = number.as_i64() {
+        return Some(int);
+    }
+    match number.as_f64()? {
+        x if x.fract() != 0.0 || x.abs() >= ABOVE => None,
+        x if x.abs() <= EXACT_MAX => Some(x as i64),
+        // What was written is the shortest text of its double: strict JSON takes
+        // no other. So it is the same number as with all its digits.
+        x => x.to_string().parse().ok(),
     }
 }
 
@@ -183,7 +195,7 @@ pub(super) struct Kinds(u8);
 
 impl Kinds {
     pub(super) const NONE: Self = Self(0);
-    /// Whatever JSON can hold.
+    /// Whatever JSON can hold: nothing is known.
     pub(super) const JSON: Self = Self(!(1 << Kind::Dec as u8));
     pub(super) const NUMBER: Self = Self::of(&[Kind::Int, Kind::Double]);
 
@@ -225,6 +237,9 @@ impl From<Kind> for Kinds {
 
 impl fmt::Display for Kinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::JSON {
+            return f.write_str("anything");
+        }
         let names: Vec<_> = self.iter().map(Kind::as_str).collect();
         match names.split_last() {
             None => f.write_str("nothing"),

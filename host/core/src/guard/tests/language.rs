@@ -60,6 +60,31 @@ fn guards_hold_or_not() {
     }
 }
 
+/// The same number is the same value, as it is for JSON Schema, so that who writes
+/// it has no say in whether a guard has an answer.
+#[test]
+fn a_whole_number_is_an_int_however_it_is_written() {
+    for (one, other) in [
+        ("5", "5.0"),
+        ("0", "-0"),
+        ("-500", "-5e2"),
+        ("9007199254740992", "9.007199254740992e15"),
+        ("9007199254740994", "9007199254740994.0"),
+        ("100000000000000000", "1e17"),
+        ("4611686018427388000", "4.611686018427388e18"),
+        ("-9223372036854775000", "-9.223372036854775e18"),
+    ] {
+        let ext = crate::json::parse(format!(r#"{{"a":{one},"b":{other}}}"#).as_bytes()).unwrap();
+        let text = format!("ext.a == ext.b && ext.b - {one} == 0 && ext.b % 7 == ext.a % 7");
+        assert_eq!(holds(&text, &ext), Ok(true), "{one} {other}");
+    }
+    for beyond in ["9223372036854776000", "1e19", "-1e300", "2.5"] {
+        let ext = crate::json::parse(format!(r#"{{"a":{beyond}}}"#).as_bytes()).unwrap();
+        assert_eq!(holds("ext.a == ext.a + 0.0", &ext), Ok(true), "{beyond}");
+        assert!(holds("ext.a == ext.a + 0", &ext).is_err(), "{beyond}");
+    }
+}
+
 #[test]
 fn a_failure_names_the_part_and_the_types() {
     let ext = json!({

@@ -81,7 +81,9 @@ fn cel_value(value: &Value) -> cel::Value {
         Value::Null => cel::Value::Null,
         Value::Bool(b) => cel::Value::Bool(*b),
         Value::Number(n) => {
-            n.as_i64().map_or(cel::Value::Float(n.as_f64().unwrap()), cel::Value::Int)
+            let double = n.as_f64().unwrap();
+            let whole = (double.fract() == 0.0 && double.abs() < 1e18).then_some(double as i64);
+            n.as_i64().or(whole).map_or(cel::Value::Float(double), cel::Value::Int)
         }
         Value::String(s) => s.as_str().into(),
         Value::Array(items) => items.iter().map(cel_value).collect::<Vec<_>>().into(),
@@ -96,6 +98,7 @@ fn cel_value(value: &Value) -> cel::Value {
 fn common_guards() -> Vec<String> {
     let parts = [
         "ext.n",
+        "ext.w",
         "ext.x",
         "ext.s",
         "ext.t",
@@ -145,7 +148,7 @@ fn common_guards() -> Vec<String> {
 #[test]
 fn guards_mean_what_cel_means() {
     let ext = json!({
-        "n": 3, "x": 2.5, "s": "a", "t": "banana", "b": true, "l": [1, 2.5, "a"],
+        "n": 3, "w": 1e17, "x": 2.5, "s": "a", "t": "banana", "b": true, "l": [1, 2.5, "a"],
         "m": {"k": 1}, "none": null,
     });
     let mut context = cel::Context::default();
