@@ -211,8 +211,9 @@ fn guards_that_cannot_hold_are_found() {
             "schema": {
                 "type": "object", "required": ["payload"],
                 "properties": {"payload": {
-                    "type": "object", "required": ["amount"], "additionalProperties": false,
-                    "properties": {"amount": {"type": "string"}},
+                    "type": "object", "required": ["amount", "loose", "list"],
+                    "additionalProperties": false,
+                    "properties": {"amount": {"type": "string"}, "loose": {}, "list": {"type": "array"}},
                 }},
             },
             "states": {
@@ -225,6 +226,8 @@ fn guards_that_cannot_hold_are_found() {
         ("dec(message.payload.amount) > dec('5')", true),
         ("has(ext.limit) && ext.limit > 5", false),
         ("message.payload.amount > 5", false),
+        ("dec(message.payload.loose) > 5", false),
+        ("1 in message.payload.list && message.payload.list[1] == 1", false),
         ("message.payload.total == 'x'", false),
         ("ext.limit > 5", false),
     ] {

@@ -107,8 +107,10 @@ pub struct CheckFinding {
 /// Proven are: every state is reached; from every state a final one is, without
 /// counting on a cancel; no circle turns by itself; attempts come within a year;
 /// every module is there, returns targets only and can return each of them;
-/// Msg_Ext is what each action reads, on every way to it; and each guard can be
-/// evaluated on every message and Msg_Ext that may come.
+/// Msg_Ext is what each action reads, on every way to it; and each guard finds what
+/// it looks at, of a type that it is for, in every message and Msg_Ext that may come.
+/// What is in a text that `dec` or `time` reads, and how large a number gets, is not
+/// looked at.
 #[must_use]
 pub fn check(workflow: &Workflow, modules: &Resolve<'_>) -> Vec<CheckFinding> {
     let graph = Graph::new(workflow);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::expr::{Const, Each, Expr, Func, How, Op};
-use super::facts::{Fact, learn};
+use super::facts::{Fact, Facts};
 use super::ops::kind_of;
 use super::shape::Member;
 use super::show::Part;
@@ -12,7 +12,7 @@ use super::value::{Kind, Kinds};
 
 pub(super) fn check(expr: &Expr, types: &GuardTypes<'_>) -> Vec<GuardFinding> {
     let mut check =
-        Check { types: *types, locals: Vec::new(), known: Vec::new(), findings: Vec::new() };
+        Check { types: *types, locals: Vec::new(), facts: Facts::default(), findings: Vec::new() };
     check.wants("guard", Kind::Bool, expr);
     check.findings
 }
@@ -20,7 +20,7 @@ pub(super) fn check(expr: &Expr, types: &GuardTypes<'_>) -> Vec<GuardFinding> {
 struct Check<'t> {
     types: GuardTypes<'t>,
     locals: Vec<Type<'t>>,
-    known: Vec<Fact>,
+    facts: Facts<'t>,
     findings: Vec<GuardFinding>,
 }
 
@@ -51,7 +51,7 @@ impl<'t> Check<'t> {
             Expr::List(items) => {
                 let mut items = items.iter().map(|item| self.infer(item));
                 Type::list(
-                    items.next().map_or(Type::UNKNOWN, |first| items.fold(first, Type::either)),
+                    items.next().map_or(Type::NEVER, |first| items.fold(first, Type::either)),
                 )
             }
             Expr::Map(entries) => {
@@ -79,13 +79,9 @@ impl<'t> Check<'t> {
             Expr::Call(func, args) => self.call(*func, args),
             Expr::Each(each) => self.each(each),
         };
-        let nullable = found.kinds.has(Kind::Null) && found.kinds != Kinds::JSON;
-        if nullable && self.known.contains(&Fact::NotNull(expr.to_string())) {
+        let nullable = found.kinds.has(Kind::Null);
+        if nullable && self.facts.contains(&Fact::NotNull(expr.to_string())) {
             found.kinds = found.kinds.without(Kind::Null);
-        }
-        // What has no type was found; what is around it need not be.
-        if found.kinds == Kinds::NONE {
-            found.kinds = Kinds::JSON;
         }
         found
     }
@@ -94,10 +90,13 @@ impl<'t> Check<'t> {
     fn wants(&mut self, what: &str, wants: impl Into<Kinds>, expr: &'t Expr) -> Type<'t> {
         let (wants, got) = (wants.into(), self.infer(expr));
         let (part, kinds) = (Part(expr), got.kinds);
+        if kinds.and(wants) == kinds {
+            return got;
+        }
         if kinds.and(wants) == Kinds::NONE {
             let detail = format!("`{what}` wants {wants}; {part} is {kinds}");
             self.find(Severity::Error, detail);
-        } else if kinds.and(wants) != kinds && kinds != Kinds::JSON {
+        } else {
             let detail = format!("`{what}` wants {wants}; {part} may be {kinds}");
             self.find(Severity::Unproven, detail);
         }
@@ -106,15 +105,17 @@ impl<'t> Check<'t> {
 
     /// Infers something under a condition.
     fn given<T>(&mut self, condition: &Expr, holds: bool, then: impl FnOnce(&mut Self) -> T) -> T {
-        let known = self.known.len();
-        learn(condition, holds, &mut self.known);
+        let known = self.facts.len();
+        self.facts.learn(condition, holds);
         let result = then(self);
-        self.known.truncate(known);
+        self.facts.truncate(known);
         result
     }
 
     fn select(&mut self, expr: &'t Expr, of: &'t Expr, name: &str) -> Type<'t> {
-        let member = match self.wants(".", Kind::Map, of).shape {
+        let of = self.wants(".", Kind::Map, of);
+        let member = match of.shape {
+            _ if !of.kinds.has(Kind::Map) => return Type::NEVER,
             Shape::Json(view) => view.member(name),
             Shape::Map(members) => {
                 if let Some((_, found)) = members.iter().find(|(key, _)| *key == name) {
@@ -135,13 +136,13 @@ impl<'t> Check<'t> {
             }
             Member::Absent => {
                 self.find(Severity::Error, format!("{} is not in its schema", Part(expr)));
-                Type::UNKNOWN
+                Type::NEVER
             }
         }
     }
 
     fn may_be_missing(&mut self, expr: &Expr) {
-        if !self.known.contains(&Fact::Present(expr.to_string())) {
+        if !self.facts.contains(&Fact::Present(expr.to_string())) {
             self.find(Severity::Unproven, format!("{} may be missing", Part(expr)));
         }
     }
@@ -154,6 +155,9 @@ impl<'t> Check<'t> {
             _ => None,
         };
         let found = self.pairs(expr, "[]", &of, &key, fits);
+        if found == Kinds::NONE {
+            return Type::NEVER;
+        }
         self.may_be_missing(expr);
         match (found.has(Kind::List), found.has(Kind::Map), &of.shape) {
             (true, false, _) => of.elements(),
@@ -184,13 +188,18 @@ impl<'t> Check<'t> {
                 }
             }
         }
-        let unknown = left.kinds == Kinds::JSON || right.kinds == Kinds::JSON;
         if let Some((l, r)) = bad {
             let part = Part(expr);
             if gives == Kinds::NONE {
                 let (l, r) = (left.kinds, right.kinds);
                 self.find(Severity::Error, format!("`{what}` is not for {l} and {r}, in {part}"));
-            } else if !unknown {
+            } else {
+                // One type of many would be taken for all that is known.
+                let shown = |of: &Type<'_>, kind: Kind| match of.kinds {
+                    Kinds::JSON => Kinds::JSON,
+                    _ => kind.into(),
+                };
+                let (l, r) = (shown(left, l), shown(right, r));
                 let detail = format!("`{what}` may meet {l} and {r}, in {part}");
                 self.find(Severity::Unproven, detail);
             }
@@ -203,13 +212,16 @@ impl<'t> Check<'t> {
         let kinds = self.pairs(expr, op.as_str(), &left, &right, |l, r| kind_of(op, l, r));
         match op {
             _ if kinds == Kinds::NONE => {}
-            Op::Eq | Op::Ne => {
-                self.comparable(expr, &left, &right);
+            Op::Eq | Op::Ne if self.comparable(expr, &left, &right) => {
                 self.listed(&sides[0], &left, &sides[1]);
                 self.listed(&sides[1], &right, &sides[0]);
             }
+            Op::In if right.kinds == Kind::Map.into() => self.facts.is_map(&sides[1]),
             Op::In if right.kinds == Kind::List.into() => {
-                self.comparable(expr, &left, &right.elements());
+                let elements = right.elements();
+                if self.comparable(expr, &left, &elements) {
+                    self.pairs(expr, "==", &left, &elements, |l, r| kind_of(Op::Eq, l, r));
+                }
             }
             Op::Add if kinds == Kind::List.into() => {
                 return Type::list(Type::either(left.elements(), right.elements()));
@@ -219,14 +231,17 @@ impl<'t> Check<'t> {
         Type { kinds, shape: Shape::Unknown }
     }
 
-    /// Finds a comparison of values that are never equal.
-    fn comparable(&mut self, expr: &Expr, left: &Type<'t>, right: &Type<'t>) {
+    /// Whether values may be equal; a comparison of others is found.
+    fn comparable(&mut self, expr: &Expr, left: &Type<'t>, right: &Type<'t>) -> bool {
         let alike = |l, r| l == r || l != Kind::Null && r != Kind::Null && numeric(l) && numeric(r);
-        if !left.kinds.iter().any(|l| right.kinds.iter().any(|r| alike(l, r))) {
-            let (l, r) = (left.kinds, right.kinds);
+        let (l, r) = (left.kinds, right.kinds);
+        let may =
+            l == Kinds::NONE || r == Kinds::NONE || l.iter().any(|l| r.iter().any(|r| alike(l, r)));
+        if !may {
             let detail = format!("{} compares {l} with {r}, which are never equal", Part(expr));
             self.find(Severity::Error, detail);
         }
+        may
     }
 
     /// Finds a comparison with a constant that is none of a schema's values.
@@ -259,22 +274,24 @@ impl<'t> Check<'t> {
     fn each(&mut self, each: &'t Each) -> Type<'t> {
         let over = self.wants(each.how.as_str(), Kinds::of(&[Kind::List, Kind::Map]), &each.over);
         let item = over.named();
-        let known = self.known.len();
-        // The keys of a map are in it.
-        let key = Expr::Local(each.var.clone(), self.locals.len());
-        let of_key = Expr::Index(Box::new([each.over.clone(), key]));
-        self.known.push(Fact::Present(of_key.to_string()));
+        let known = self.facts.len();
+        // The keys of a map are in it. What is in a list says nothing of its places.
+        if over.kinds == Kind::Map.into() {
+            let key = Expr::Local(each.var.clone(), self.locals.len());
+            let of_key = Expr::Index(Box::new([each.over.clone(), key]));
+            self.facts.push(Fact::Present(of_key.to_string()));
+        }
         self.locals.push(item.clone());
         let mut made = item;
         if let Some(when) = &each.when {
             self.wants(each.how.as_str(), Kind::Bool, when);
-            learn(when, true, &mut self.known);
+            self.facts.learn(when, true);
         }
         if let Some(make) = &each.make {
             made = self.infer(make);
         }
         self.locals.pop();
-        self.known.truncate(known);
+        self.facts.truncate(known);
         match each.how {
             How::All | How::Exists | How::ExistsOne => Type::of(Kind::Bool),
             How::Filter | How::Map => Type::list(made),

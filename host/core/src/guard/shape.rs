@@ -42,7 +42,22 @@ impl<'t> View<'t> {
 
     /// The types of the values.
     pub(super) fn kinds(&self) -> Kinds {
-        self.parts.iter().fold(Kinds::JSON, |kinds, part| kinds.and(part_kinds(part)))
+        let of = |part: &&Value| part_kinds(part).and(self.branches_kinds(part));
+        self.parts.iter().map(of).fold(Kinds::JSON, Kinds::and)
+    }
+
+    /// The types of a schema's branches. A branch is followed to what it refers to
+    /// and no further, so that circles end.
+    fn branches_kinds(&self, part: &Value) -> Kinds {
+        let of = |branch| {
+            let referred = referred(self.root, branch).map_or(Kinds::JSON, part_kinds);
+            part_kinds(branch).and(referred)
+        };
+        let keywords = ["anyOf", "oneOf"].into_iter();
+        let branches = keywords.filter_map(|keyword| part.get(keyword).and_then(Value::as_array));
+        branches
+            .map(|branches| branches.iter().map(of).fold(Kinds::NONE, Kinds::or))
+            .fold(Kinds::JSON, Kinds::and)
     }
 
     /// All values, if the schema lists them.
@@ -94,20 +109,28 @@ impl<'t> View<'t> {
 
 /// Adds a schema, and those that it joins by `$ref` and `allOf`.
 fn join<'t>(root: &'t Value, schema: &'t Value, parts: &mut Vec<&'t Value>) {
-    // A schema with an id of its own gives `#` another meaning.
-    let other_root = !std::ptr::eq(schema, root) && schema.get("$id").is_some();
     let known = parts.iter().any(|part| std::ptr::eq(*part, schema));
-    if other_root || known || parts.len() == PARTS_MAX {
+    if has_other_root(root, schema) || known || parts.len() == PARTS_MAX {
         return;
     }
     parts.push(schema);
-    let local = schema.get("$ref").and_then(Value::as_str).and_then(|at| at.strip_prefix('#'));
-    if let Some(schema) = local.and_then(|pointer| root.pointer(pointer)) {
+    if let Some(schema) = referred(root, schema) {
         join(root, schema, parts);
     }
     for schema in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
         join(root, schema, parts);
     }
+}
+
+/// Whether `#` means another schema: one with an id of its own does that.
+fn has_other_root(root: &Value, schema: &Value) -> bool {
+    !std::ptr::eq(schema, root) && schema.get("$id").is_some()
+}
+
+/// The schema that a `$ref` within the same document leads to.
+fn referred<'t>(root: &'t Value, schema: &Value) -> Option<&'t Value> {
+    let pointer = schema.get("$ref")?.as_str()?.strip_prefix('#')?;
+    if has_other_root(root, schema) { None } else { root.pointer(pointer) }
 }
 
 fn part_kinds(part: &Value) -> Kinds {

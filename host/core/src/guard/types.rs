@@ -77,6 +77,9 @@ pub(super) enum Shape<'t> {
 
 impl<'t> Type<'t> {
     pub(super) const UNKNOWN: Self = Self { kinds: Kinds::JSON, shape: Shape::Unknown };
+    /// Of what never has a value: the elements of `[]`, and what is wrong and was
+    /// found. Nothing more is said of it.
+    pub(super) const NEVER: Self = Self { kinds: Kinds::NONE, shape: Shape::Unknown };
 
     pub(super) fn of(kind: Kind) -> Self {
         Self { kinds: kind.into(), shape: Shape::Unknown }
@@ -93,6 +96,7 @@ impl<'t> Type<'t> {
     /// Its elements, if it is a list.
     pub(super) fn elements(&self) -> Self {
         match &self.shape {
+            _ if !self.kinds.has(Kind::List) => Self::NEVER,
             Shape::Json(view) => Self::json(view.elements()),
             Shape::List(of) => Self::clone(of),
             Shape::Unknown | Shape::Map(_) => Self::UNKNOWN,
@@ -104,13 +108,23 @@ impl<'t> Type<'t> {
         match (self.kinds.has(Kind::List), self.kinds.has(Kind::Map)) {
             (true, false) => self.elements(),
             (false, true) => Self::of(Kind::String),
-            _ => Self::UNKNOWN,
+            (true, true) => Self::either(self.elements(), Self::of(Kind::String)),
+            (false, false) => Self::NEVER,
         }
     }
 
     /// One or the other.
     pub(super) fn either(one: Self, other: Self) -> Self {
-        Self { kinds: one.kinds.or(other.kinds), shape: Shape::Unknown }
+        let shape = match (&one.shape, &other.shape) {
+            _ if one.kinds == Kinds::NONE => return other,
+            _ if other.kinds == Kinds::NONE => return one,
+            // A list that the guard makes, often `[]` for one that may be missing.
+            (Shape::List(_), _) | (_, Shape::List(_)) => {
+                Shape::List(Rc::new(Self::either(one.elements(), other.elements())))
+            }
+            _ => Shape::Unknown,
+        };
+        Self { kinds: one.kinds.or(other.kinds), shape }
     }
 
     /// What a guard sees of the world.
