@@ -158,7 +158,7 @@ impl Inner {
         let connection = self.connector.connect(request, &permit).await?;
         let head = hop::Head { request: &filled, idempotency_key: &order.idempotency_key };
         let response = hop::exchange(connection, head, order.budget.response_bytes_max).await?;
-        let redacted = self.secrets.redact(response, &permit);
+        let redacted = self.secrets.redact(response, &order.grant);
         // A placeholder may be longer than its value.
         if redacted.size() > order.budget.response_bytes_max {
             return Err(Unsent::too_large(order.budget.response_bytes_max));

@@ -1,6 +1,7 @@
 //! Secrets: put into a request at the last moment, taken out of its response at the
 //! first. Their values are nowhere else.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -8,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use memchr::memmem;
 use surety_core::effect::{PLACEHOLDER_START, Request, Response, placeholders};
-use surety_core::policy::Permit;
+use surety_core::policy::{Grant, Permit};
 use surety_core::types::SecretName;
 use thiserror::Error;
 
@@ -22,7 +23,7 @@ pub const SECRET_BYTES_MAX: usize = 8 << 10;
 /// What a value is replaced by where its placeholder is no part of a request.
 struct Value {
     text: String,
-    /// The forms in which a response may echo it, the longest first.
+    /// The forms in which a response may echo it.
     forms: Vec<Vec<u8>>,
 }
 
@@ -132,19 +133,22 @@ impl Secrets {
         Ok(())
     }
 
-    /// The response with placeholders in place of the values that its request may
-    /// have carried.
-    pub(crate) fn redact(&self, mut response: Response, permit: &Permit<'_>) -> Response {
-        for name in permit.secrets() {
-            let Some(value) = self.0.get(name) else { continue };
+    /// The response with placeholders in place of the values that any request of the
+    /// module may have carried: a service that was told one in a request may give it
+    /// back in the answer to another.
+    pub(crate) fn redact(&self, mut response: Response, grant: &Grant) -> Response {
+        let known = grant.secrets.keys().filter_map(|name| Some((name, self.0.get(name)?)));
+        let forms = known.flat_map(|(name, value)| value.forms.iter().map(move |f| (name, f)));
+        let mut forms: Vec<_> = forms.collect();
+        // The longest first: the value of one secret may be a part of another's.
+        forms.sort_by_key(|(_, form)| Reverse(form.len()));
+        for (name, form) in forms {
             let placeholder = format!("{PLACEHOLDER_START}{name}}}}}");
-            for form in &value.forms {
-                for (_, header) in &mut response.headers {
-                    replace(header, form, &placeholder);
-                }
-                response.headers.retain(|(name, _)| memmem::find(name.as_bytes(), form).is_none());
-                replace(&mut response.body, form, &placeholder);
+            for (_, header) in &mut response.headers {
+                replace(header, form, &placeholder);
             }
+            response.headers.retain(|(name, _)| memmem::find(name.as_bytes(), form).is_none());
+            replace(&mut response.body, form, &placeholder);
         }
         response
     }
@@ -199,6 +203,5 @@ fn forms(text: &str) -> Vec<Vec<u8>> {
     .into();
     forms.sort();
     forms.dedup();
-    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
     forms
 }

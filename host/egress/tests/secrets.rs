@@ -92,17 +92,29 @@ async fn a_redirect_takes_no_secret_along() {
     // A body that holds one does not go to a host of another grant.
     let text = "[[grant]]\nmodules = ['test']\nsecrets = ['treasury-api']\nhttp = [RULE1]\n[[grant]]\nmodules = ['test']\nhttp = [RULE2]";
     let text = text.replace("RULE1", &rules[0]).replace("RULE2", &rules[1]);
-    let policy = surety_core::policy::Policy::parse(&text).unwrap();
-    let http = policy.grants.iter().flat_map(|grant| &grant.http).map(|rule| {
-        let (hosts, methods) = (rule.hosts.clone(), rule.methods.clone());
-        surety_core::capability::HttpRule { hosts, methods, ports: rule.ports.clone() }
-    });
-    let secrets = ["treasury-api".parse().unwrap()].into();
-    let asked = surety_core::capability::Capabilities { http: http.collect(), secrets };
-    let name = "test".parse().unwrap();
-    let digest = surety_core::types::Digest([0; 32]);
-    let two = Arc::new(policy.grant(&name, &"1.0.0".parse().unwrap(), digest, &asked));
+    let two = support::granted(&text);
     let outcome = way.send(&two, post(&authority, &[], PLACEHOLDER)).await;
     assert_eq!(outcome.unwrap_err().kind, UnsentKind::Denied);
     assert_eq!(elsewhere.heard().len(), 1);
+}
+
+/// A service that was told a secret gives it back in the answer to a request that no
+/// secret may go into.
+#[tokio::test]
+async fn an_echo_in_another_answer_is_taken_out_too() {
+    let echo = format!("{SECRET}|{}", "the other secret");
+    let server = Server::start(always(ok(&echo))).await;
+    let port = server.port();
+    let only = |method: &str| plain(port).replace("'GET', 'POST', 'HEAD'", &format!("'{method}'"));
+    let grant = support::granted(&format!(
+        "[[grant]]\nmodules = ['test']\nsecrets = ['treasury-api', 'other']\nhttp = [{}]\n\
+         [[grant]]\nmodules = ['test']\nhttp = [{}]",
+        only("POST"),
+        only("GET")
+    ));
+    let (way, authority) = (way(EgressConfig::default()), format!("a.example:{port}"));
+    way.send(&grant, post(&authority, &[], PLACEHOLDER)).await.unwrap();
+    let response = way.get(&grant, &authority, "/").await.unwrap();
+    let body = String::from_utf8(response.body).unwrap();
+    assert_eq!(body, format!("{PLACEHOLDER}|{{{{secret:other}}}}"));
 }

@@ -114,12 +114,6 @@ impl Permit<'_> {
     pub fn admits_secret(&self, name: &str) -> bool {
         self.rules.iter().any(|rule| rule.secrets.contains(name))
     }
-
-    /// The secrets that may go into the request.
-    #[must_use]
-    pub fn secrets(&self) -> BTreeSet<&SecretName> {
-        self.rules.iter().flat_map(|rule| &rule.secrets).collect()
-    }
 }
 
 impl Grant {

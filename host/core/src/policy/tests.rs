@@ -78,10 +78,11 @@ fn a_policy_lowers_limits_as_far_as_a_manifest() {
 fn a_grant_is_what_is_asked_and_given() {
     let grant = grant("1.2.0");
     let permit = |tls, name: &str, port, method| {
-        grant.permit(tls, &host(name), port, method).map(|p| p.secrets().len())
+        grant.permit(tls, &host(name), port, method).map(|p| p.admits_secret("treasury-api"))
     };
-    assert_eq!(permit(true, "api.example.com", 443, Method::Post), Ok(1));
-    assert_eq!(permit(true, "a.example.org", 443, Method::Get), Ok(0), "the other grant's secret");
+    assert_eq!(permit(true, "api.example.com", 443, Method::Post), Ok(true));
+    let other = permit(true, "a.example.org", 443, Method::Get);
+    assert_eq!(other, Ok(false), "the other grant's secret");
     // Asked and not given, given and not asked, and neither.
     for (name, port, method) in [
         ("other.example", 443, Method::Get),
@@ -94,7 +95,7 @@ fn a_grant_is_what_is_asked_and_given() {
         let denied = permit(true, name, port, method).unwrap_err();
         assert!(matches!(denied, Denied::Request { .. }), "{name} {port} {method:?}");
     }
-    assert_eq!(permit(false, "a.example.org", 443, Method::Get), Ok(0));
+    assert_eq!(permit(false, "a.example.org", 443, Method::Get), Ok(false));
     let plain = permit(false, "api.example.com", 443, Method::Get).unwrap_err();
     assert_eq!(plain, Denied::Plain(host("api.example.com")));
     assert_eq!(grant.limits.fuel_max, Some(1000));

@@ -175,10 +175,13 @@ impl Authority {
 
 /// A grant of these rules, written as in a policy; all of it is asked for as well.
 pub fn grant(rules: &str) -> Arc<Grant> {
-    let text =
-        format!("[[grant]]\nmodules = ['test']\nsecrets = ['treasury-api']\nhttp = [{rules}]");
-    let policy = Policy::parse(&text).unwrap();
-    let rules = policy.grants[0].http.iter();
+    granted(&format!("[[grant]]\nmodules = ['test']\nsecrets = ['treasury-api']\nhttp = [{rules}]"))
+}
+
+/// What a whole policy grants; all of it is asked for as well.
+pub fn granted(policy: &str) -> Arc<Grant> {
+    let policy = Policy::parse(policy).unwrap();
+    let rules = policy.grants.iter().flat_map(|grant| &grant.http);
     let http = rules
         .map(|rule| {
             let hosts = rule.hosts.clone();
@@ -186,7 +189,8 @@ pub fn grant(rules: &str) -> Arc<Grant> {
             surety_core::capability::HttpRule { hosts, methods, ports }
         })
         .collect();
-    let asked = Capabilities { http, secrets: ["treasury-api".parse().unwrap()].into() };
+    let secrets = policy.grants.iter().flat_map(|grant| grant.secrets.clone()).collect();
+    let asked = Capabilities { http, secrets };
     let name = "test".parse().unwrap();
     Arc::new(policy.grant(&name, &"1.0.0".parse().unwrap(), Digest([0; 32]), &asked))
 }
