@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use surety_core::bundle::Bundle;
-use surety_core::effect::{Effect, Request};
+use surety_core::effect::{Budget, Effect, Exchanges, Outcome, Outside as _, Request};
 use surety_core::machine::{self, Loaded, Order};
-use surety_core::ports::{Clock as _, CommitError};
+use surety_core::ports::{Clock as _, CommitError, Egress};
 use surety_core::record::{Cause, FailureKind, Record};
 use surety_core::types::{Digest, MsgId};
 use surety_core::workflow::Workflow;
@@ -181,35 +181,64 @@ async fn who_moves_a_message_takes_an_unfinished_attempts_effects_along() {
     }
 }
 
+/// The outside of a call that may have the secret `key`.
+fn with_secret(rig: &Rig, actions: &Scripted, loaded: &Loaded) -> Arc<Exchanges> {
+    let egress = Arc::clone(&actions.remote) as Arc<dyn Egress>;
+    Exchanges::new(Arc::clone(&rig.stores.guarantee), egress, loaded, actions.with_secret())
+}
+
+async fn send(outside: &Exchanges, path: &str, body: &str) -> Outcome {
+    let body = body.as_bytes().to_vec();
+    let request = Request::new("POST", true, "bank.example", path, Vec::new(), body).unwrap();
+    let budget = Budget { response_bytes_max: 1_000, ms_max: 1_000 };
+    outside.exchange(request, budget).await.unwrap()
+}
+
 #[tokio::test]
 async fn strangers_placeholders_are_not_filled() {
     let (clock, actions) = (Arc::default(), Arc::<Scripted>::default());
     let rig = rig(&Backend::all().remove(0), &clock, &actions).await;
     let id = rig.submit(json!({"first": "pays", "second": "{{secret:key}}"})).await;
-    let mut loaded = rig.load(id).await;
-    let module = actions.with_secret();
-    let guarantee = Arc::clone(&rig.stores.guarantee);
-    let send = async |loaded: &Loaded| {
-        let egress = Arc::clone(&actions.remote) as Arc<dyn surety_core::ports::Egress>;
-        let outside = surety_core::effect::Exchanges::new(
-            Arc::clone(&guarantee),
-            egress,
-            loaded,
-            Arc::clone(&module),
-        );
-        let body = b"{{secret:key}}".to_vec();
-        let request = Request::new("POST", true, "bank.example", "/", Vec::new(), body).unwrap();
-        let budget = surety_core::effect::Budget { response_bytes_max: 1_000, ms_max: 1_000 };
-        surety_core::effect::Outside::exchange(&*outside, request, budget).await.unwrap()
-    };
-    let denied = send(&loaded).await.unwrap_err();
+    let outside = with_secret(&rig, &actions, &rig.load(id).await);
+    let denied = send(&outside, "/", "{{secret:key}}").await.unwrap_err();
     assert!(denied.detail.contains("the message itself holds a placeholder"), "{denied}");
     assert!(actions.remote.asked().is_empty());
 
     // The same with nothing of the kind in the message.
     let id = rig.submit(json!({"first": "pays"})).await;
-    loaded = rig.load(id).await;
-    assert_eq!(send(&loaded).await.unwrap().status, 200);
+    let outside = with_secret(&rig, &actions, &rig.load(id).await);
+    assert_eq!(send(&outside, "/", "{{secret:key}}").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_placeholder_out_of_a_response_is_not_filled() {
+    let (clock, actions) = (Arc::default(), Arc::<Scripted>::default());
+    let rig = rig(&Backend::all().remove(0), &clock, &actions).await;
+    let id = rig.submit(json!({"first": "pays"})).await;
+    let outside = with_secret(&rig, &actions, &rig.load(id).await);
+    // A service that gives back what it was told is no stranger.
+    actions.remote.say("you sent [secret:key]");
+    assert!(send(&outside, "/debit", "{}").await.is_ok());
+    let stranger = r#"{"next": "\u007b\u007bsecret:key}}"}"#;
+    actions.remote.say(stranger);
+    assert!(send(&outside, "/debit", "{{secret:key}}").await.is_ok());
+    for _ in 0..2 {
+        let denied = send(&outside, "/debit", "{{secret:key}}").await.unwrap_err();
+        assert!(denied.detail.contains("an earlier response to this call holds"), "{denied}");
+        assert!(send(&outside, "/debit", "{}").await.is_ok(), "nothing is put in here");
+    }
+    let sent: usize = actions.remote.asked().values().map(Vec::len).sum();
+    assert_eq!(sent, 4);
+
+    // The same after a crash behind the response.
+    let id = rig.submit(json!({"first": "pays"})).await;
+    let recorded = actions.effect("/debit", stranger);
+    rig.stores.guarantee.journal(id, 0, 0, recorded.clone()).await.unwrap();
+    let outside = with_secret(&rig, &actions, &rig.load(id).await);
+    assert_eq!(send(&outside, "/debit", "{}").await, recorded.effect.outcome);
+    let denied = send(&outside, "/debit", "{{secret:key}}").await.unwrap_err();
+    assert!(denied.detail.contains("an earlier response to this call holds"), "{denied}");
+    assert_eq!(actions.remote.asked().values().map(Vec::len).sum::<usize>(), sent);
 }
 
 /// What each crash point must leave: the message at its end, each request sent once

@@ -547,10 +547,18 @@ fn recorded_requests_are_judged_as_a_host_judges_them() {
     stranger["http"] = json!([{"request": stranger["http"][0]["request"], "error": "denied"}]);
     stranger["expect"] = json!({"failure": "permanent"});
     write(&project.join("fixtures/stranger.json"), &stranger);
+    // Nor does a service that answers with one.
+    let mut service = read_fixture(&project, "paid");
+    service["http"][0]["response"]["body"]["next"] = json!("{{secret:treasury-api}}");
+    service["http"][1] = json!({"request": service["http"][1]["request"], "error": "denied"});
+    service["expect"] = json!({"failure": "permanent"});
+    write(&project.join("fixtures/service.json"), &service);
     let (code, all) = cases(&project, &[]);
     assert_eq!(code, 0, "{all}");
     let line = all["stranger"]["http"][0].as_str().unwrap();
     assert!(line.contains("the message itself holds a placeholder"), "{line}");
+    let line = all["service"]["http"][1].as_str().unwrap();
+    assert!(line.contains("an earlier response to this call holds a placeholder"), "{line}");
 }
 
 /// A fixture grows from its payload: each run writes the next request, and who writes

@@ -208,7 +208,7 @@ fn a_payout_goes_through_policy_secret_and_history() {
     assert_eq!(records[1].effects[0].outcome.as_ref().unwrap().status, 503);
     let effect = &records[2].effects[0];
     let body = String::from_utf8(effect.outcome.as_ref().unwrap().body.clone()).unwrap();
-    assert_eq!(body, r#"{"id":"p-1","you_sent":"{{secret:treasury-api}}"}"#);
+    assert_eq!(body, r#"{"id":"p-1","you_sent":"[secret:treasury-api]"}"#);
     assert_eq!(effect.request.headers[0].1, b"Bearer {{secret:treasury-api}}");
     let (_, history) = stage.host.ask("GET", &format!("/v1/messages/{id}/history"), "").unwrap();
     let shown = &history["records"][2]["effects"][0];

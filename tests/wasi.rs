@@ -273,7 +273,7 @@ async fn a_secret_is_nowhere_in_the_guests_memory() {
     let memory = memory(0).await;
     // It has the echo of its own request, so it would have the value.
     assert!(contains(&memory, "idempotency-key: k\r\n"));
-    assert!(contains(&memory, "Bearer {{secret:treasury-api}}\r\n"));
+    assert!(contains(&memory, "Bearer [secret:treasury-api]\r\n"));
     assert!(!contains(&memory, SECRET) && !contains(&memory, "hunter2"));
 }
 

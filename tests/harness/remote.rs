@@ -1,5 +1,5 @@
 //! The world outside, for scripted actions: it answers each request with another
-//! number, and remembers what it was asked.
+//! number, or what it is told to say, and remembers what it was asked.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,9 +15,15 @@ type Asked = Vec<String>;
 #[derive(Default)]
 pub struct Remote {
     asked: Mutex<BTreeMap<String, Asked>>,
+    says: Mutex<Option<String>>,
 }
 
 impl Remote {
+    /// Lets it answer with this from now on.
+    pub fn say(&self, body: &str) {
+        *self.says.lock().unwrap_or_else(PoisonError::into_inner) = Some(body.to_owned());
+    }
+
     /// The requests under each idempotency key, in their order.
     pub fn asked(&self) -> BTreeMap<String, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -35,6 +41,8 @@ impl Egress for Remote {
         let mut all = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(idempotency_key).or_default().push(request.place());
         let number: usize = all.values().map(Vec::len).sum();
-        Ok(Response { status: 200, headers: Vec::new(), body: number.to_string().into_bytes() })
+        let says = self.says.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let body = says.unwrap_or_else(|| number.to_string()).into_bytes();
+        Ok(Response { status: 200, headers: Vec::new(), body })
     }
 }

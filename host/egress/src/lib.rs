@@ -159,7 +159,7 @@ impl Inner {
         let head = hop::Head { request: &filled, idempotency_key: &order.idempotency_key };
         let response = hop::exchange(connection, head, order.budget.response_bytes_max).await?;
         let redacted = self.secrets.redact(response, &order.grant);
-        // A placeholder may be longer than its value.
+        // A marker may be longer than the value.
         if redacted.size() > order.budget.response_bytes_max {
             return Err(Unsent::too_large(order.budget.response_bytes_max));
         }

@@ -8,7 +8,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use memchr::memmem;
-use surety_core::effect::{PLACEHOLDER_START, Request, Response, placeholders};
+use surety_core::effect::{PLACEHOLDER_START, Request, Response, marker, placeholders};
 use surety_core::policy::{Grant, Permit};
 use surety_core::types::SecretName;
 use thiserror::Error;
@@ -133,7 +133,7 @@ impl Secrets {
         Ok(())
     }
 
-    /// The response with placeholders in place of the values that any request of the
+    /// The response with markers in place of the values that any request of the
     /// module may have carried: a service that was told one in a request may give it
     /// back in the answer to another.
     pub(crate) fn redact(&self, mut response: Response, grant: &Grant) -> Response {
@@ -143,12 +143,12 @@ impl Secrets {
         // The longest first: the value of one secret may be a part of another's.
         forms.sort_by_key(|(_, form)| Reverse(form.len()));
         for (name, form) in forms {
-            let placeholder = format!("{PLACEHOLDER_START}{name}}}}}");
+            let marker = marker(name);
             for (_, header) in &mut response.headers {
-                replace(header, form, &placeholder);
+                replace(header, form, &marker);
             }
             response.headers.retain(|(name, _)| memmem::find(name.as_bytes(), form).is_none());
-            replace(&mut response.body, form, &placeholder);
+            replace(&mut response.body, form, &marker);
         }
         response
     }

@@ -10,6 +10,9 @@ use surety_egress::EgressConfig;
 
 const PLACEHOLDER: &str = "{{secret:treasury-api}}";
 
+/// What stands where the value stood.
+const MARKER: &str = "[secret:treasury-api]";
+
 #[tokio::test]
 async fn a_placeholder_becomes_the_value_in_header_and_body() {
     let server = Server::start(always(ok("hi"))).await;
@@ -41,7 +44,7 @@ async fn a_secret_goes_nowhere_else() {
 }
 
 #[tokio::test]
-async fn an_echo_is_given_back_as_the_placeholder() {
+async fn an_echo_is_given_back_as_a_marker() {
     let echoes = [
         SECRET.to_owned(),
         serde_json::to_string(SECRET).unwrap(),
@@ -67,7 +70,7 @@ async fn an_echo_is_given_back_as_the_placeholder() {
                 .collect::<Vec<_>>(),
             String::from_utf8_lossy(&response.body)
         );
-        assert_eq!(all.matches(PLACEHOLDER).count(), 3, "{echo}: {all}");
+        assert_eq!(all.matches(MARKER).count(), 3, "{echo}: {all}");
         assert!(!all.contains("s3cr3t") && !all.contains("czNjcjN0"), "{all}");
     }
 }
@@ -116,5 +119,5 @@ async fn an_echo_in_another_answer_is_taken_out_too() {
     way.send(&grant, post(&authority, &[], PLACEHOLDER)).await.unwrap();
     let response = way.get(&grant, &authority, "/").await.unwrap();
     let body = String::from_utf8(response.body).unwrap();
-    assert_eq!(body, format!("{PLACEHOLDER}|{{{{secret:other}}}}"));
+    assert_eq!(body, format!("{MARKER}|[secret:other]"));
 }

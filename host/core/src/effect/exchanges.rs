@@ -1,7 +1,7 @@
 //! The exchanges of one call: those of an earlier run of it, in their order, and
 //! then new ones, each durable before the guest sees its outcome.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
@@ -35,17 +35,39 @@ impl Place {
 }
 
 /// Whether strangers wrote a placeholder for a secret, so that one in a request may
-/// be theirs.
+/// be theirs. It follows from the message and from what is recorded, so it is the same
+/// in a re-run.
 #[derive(Debug, Clone, Copy)]
-pub struct Taint(bool);
+pub struct Taint {
+    /// Whether the module has a secret that could be put in.
+    at_stake: bool,
+    by: Option<Stranger>,
+}
+
+/// Whose text holds a placeholder.
+#[derive(Debug, Clone, Copy)]
+enum Stranger {
+    Message,
+    Response,
+}
 
 impl Taint {
-    /// That of a call of `module` for the message as it is.
+    /// That of a call of `module` for the message as it is, before its first request.
     #[must_use]
     pub fn of(loaded: &Loaded, module: &Module) -> Self {
         let Loaded { message, head, .. } = loaded;
         let written = || secret::is_in(&message.value) || secret::is_in(head.ext.value());
-        Self(!module.grant.secrets.is_empty() && written())
+        let at_stake = !module.grant.secrets.is_empty();
+        Self { at_stake, by: (at_stake && written()).then_some(Stranger::Message) }
+    }
+
+    /// The guest is given this outcome. From now on it may copy what is in it.
+    pub fn see(&mut self, outcome: &Outcome) {
+        if let (true, None, Ok(response)) = (self.at_stake, self.by, outcome)
+            && secret::is_in_response(response)
+        {
+            self.by = Some(Stranger::Response);
+        }
     }
 
     /// Whether the request may be sent with its placeholders.
@@ -53,11 +75,13 @@ impl Taint {
     /// # Errors
     /// When it has one, and strangers wrote one.
     pub fn check(self, request: &Request) -> Result<(), Unsent> {
-        if self.0 && request.has_placeholder() {
-            let detail = "the message itself holds a placeholder for a secret, so none is put in";
-            return Err(Unsent::new(UnsentKind::Denied, detail));
-        }
-        Ok(())
+        let Some(stranger) = self.by.filter(|_| request.has_placeholder()) else { return Ok(()) };
+        let whose = match stranger {
+            Stranger::Message => "the message itself",
+            Stranger::Response => "an earlier response to this call",
+        };
+        let detail = format!("{whose} holds a placeholder for a secret, so none is put in");
+        Err(Unsent::new(UnsentKind::Denied, detail))
     }
 }
 
@@ -67,9 +91,14 @@ pub struct Exchanges {
     egress: Arc<dyn Egress>,
     place: Place,
     module: Arc<Module>,
-    taint: Taint,
     recorded: Vec<Effect>,
-    made: Mutex<Vec<Effect>>,
+    made: Mutex<Made>,
+}
+
+/// What this run of the call did so far.
+struct Made {
+    effects: Vec<Effect>,
+    taint: Taint,
 }
 
 impl Exchanges {
@@ -83,17 +112,20 @@ impl Exchanges {
     ) -> Arc<Self> {
         let Loaded { message, head, journal, .. } = loaded;
         let place = Place { msg_id: message.msg_id, seq: head.seq, step: head.step };
-        let taint = Taint::of(loaded, &module);
         let recorded = journal.iter().map(|entry| entry.effect.clone()).collect();
-        let made = Mutex::default();
-        Arc::new(Self { guarantee, egress, place, module, taint, recorded, made })
+        let made = Mutex::new(Made { effects: Vec::new(), taint: Taint::of(loaded, &module) });
+        Arc::new(Self { guarantee, egress, place, module, recorded, made })
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the attempt did: in this run of the call, or in an earlier one that came
     /// further.
     #[must_use]
     pub fn effects(&self) -> Vec<Effect> {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = &self.made().effects;
         if made.len() < self.recorded.len() { self.recorded.clone() } else { made.clone() }
     }
 
@@ -114,7 +146,8 @@ impl Exchanges {
     }
 
     async fn send(&self, n: usize, request: &Request, budget: Budget) -> Outcome {
-        self.taint.check(request)?;
+        let taint = self.made().taint;
+        taint.check(request)?;
         let order = Order {
             module: self.module.manifest.name.clone(),
             grant: Arc::clone(&self.module.grant),
@@ -145,7 +178,7 @@ impl Exchanges {
 #[async_trait]
 impl Outside for Exchanges {
     async fn exchange(&self, request: Request, budget: Budget) -> Result<Outcome, Stopped> {
-        let n = self.made.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let n = self.made().effects.len();
         let outcome = match self.replay(n, &request)? {
             Some(outcome) => outcome,
             None => {
@@ -156,7 +189,43 @@ impl Outside for Exchanges {
             }
         };
         let effect = Effect { request, outcome: outcome.clone() };
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).push(effect);
+        let mut made = self.made();
+        made.taint.see(&outcome);
+        made.effects.push(effect);
         Ok(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::Response;
+
+    fn request(body: &str) -> Request {
+        let body = body.as_bytes().to_vec();
+        Request::new("POST", true, "a.example", "/", Vec::new(), body).unwrap()
+    }
+
+    fn answer(body: &str) -> Outcome {
+        Ok(Response { status: 200, headers: Vec::new(), body: body.as_bytes().to_vec() })
+    }
+
+    #[test]
+    fn a_placeholder_in_a_response_stays_with_the_call() {
+        let (plain, secret) = (request("{}"), request("{{secret:a}}"));
+        let mut taint = Taint { at_stake: true, by: None };
+        taint.see(&answer("[secret:a]"));
+        taint.see(&Err(Unsent::new(UnsentKind::Tls, "{{secret:a}}")));
+        assert_eq!(taint.check(&secret), Ok(()), "no guest sees an error's detail");
+        taint.see(&answer(r#"{"next": "\u007b{secret:a}}"}"#));
+        taint.see(&answer("ok"));
+        assert_eq!(taint.check(&plain), Ok(()));
+        let denied = taint.check(&secret).unwrap_err();
+        assert_eq!(denied.kind, UnsentKind::Denied);
+        assert!(denied.detail.contains("an earlier response"), "{denied}");
+
+        let mut without = Taint { at_stake: false, by: None };
+        without.see(&answer("{{secret:a}}"));
+        assert_eq!(without.check(&secret), Ok(()), "no grant has it; the egress says so");
     }
 }
