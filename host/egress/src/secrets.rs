@@ -8,7 +8,9 @@ use std::fmt;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use memchr::memmem;
-use surety_core::effect::{PLACEHOLDER_START, Request, Response, marker, placeholders};
+use surety_core::effect::{
+    PLACEHOLDER_START, PLACEHOLDERS_MAX, Request, Response, marker, placeholders,
+};
 use surety_core::policy::{Grant, Permit};
 use surety_core::types::SecretName;
 use thiserror::Error;
@@ -62,6 +64,8 @@ pub(crate) enum NotFilled {
     NotGranted(SecretName),
     #[error("the host has no secret `{0}`")]
     Unknown(SecretName),
+    #[error("it has more than {PLACEHOLDERS_MAX} placeholders")]
+    TooMany,
 }
 
 impl Secrets {
@@ -105,20 +109,28 @@ impl Secrets {
         permit: &Permit<'_>,
     ) -> Result<Request, NotFilled> {
         let mut filled = request.clone();
+        let mut left = PLACEHOLDERS_MAX;
         for (_, value) in &mut filled.headers {
-            self.put(value, permit)?;
+            self.put(value, permit, &mut left)?;
         }
-        self.put(&mut filled.body, permit)?;
+        self.put(&mut filled.body, permit, &mut left)?;
         Ok(filled)
     }
 
-    fn put(&self, text: &mut Vec<u8>, permit: &Permit<'_>) -> Result<(), NotFilled> {
+    /// Fills a text in, with as many placeholders as are left.
+    fn put(
+        &self,
+        text: &mut Vec<u8>,
+        permit: &Permit<'_>,
+        left: &mut usize,
+    ) -> Result<(), NotFilled> {
         if memmem::find(text, PLACEHOLDER_START.as_bytes()).is_none() {
             return Ok(());
         }
         let mut filled = Vec::with_capacity(text.len());
         let mut done = 0;
         for (at, name) in placeholders(text) {
+            *left = left.checked_sub(1).ok_or(NotFilled::TooMany)?;
             let name = name.ok_or(NotFilled::Form)?;
             if !permit.admits_secret(name.as_str()) {
                 return Err(NotFilled::NotGranted(name));

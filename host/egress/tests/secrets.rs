@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use support::{SECRET, Server, always, grant, ok, plain, post, way};
-use surety_core::effect::UnsentKind;
+use surety_core::effect::{PLACEHOLDERS_MAX, UnsentKind};
 use surety_egress::EgressConfig;
 
 const PLACEHOLDER: &str = "{{secret:treasury-api}}";
@@ -41,6 +41,25 @@ async fn a_secret_goes_nowhere_else() {
     let unsent = way.send(&granted, post(&authority, &[], "{{secret:other}}")).await.unwrap_err();
     assert!(unsent.detail.contains("`other`") && !unsent.detail.contains("the other secret"));
     assert!(server.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_has_so_many_placeholders_and_no_more() {
+    let server = Server::start(always(ok("hi"))).await;
+    let (way, grant) = (way(EgressConfig::default()), grant(&plain(server.port())));
+    let authority = format!("a.example:{}", server.port());
+    let headers = [("x-one", PLACEHOLDER), ("x-two", PLACEHOLDER)];
+    let send = async |in_body: usize| {
+        way.send(&grant, post(&authority, &headers, &PLACEHOLDER.repeat(in_body))).await
+    };
+    send(PLACEHOLDERS_MAX - 2).await.unwrap();
+    assert_eq!(server.heard()[0].matches(SECRET).count(), PLACEHOLDERS_MAX);
+    for in_body in [PLACEHOLDERS_MAX - 1, 20_000] {
+        let unsent = send(in_body).await.unwrap_err();
+        assert_eq!(unsent.kind, UnsentKind::Denied);
+        assert_eq!(unsent.detail, "it has more than 16 placeholders");
+    }
+    assert_eq!(server.heard().len(), 1);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use crate::text::line;
 
 pub use exchanges::{Exchanges, Place, Taint};
 pub use request::{BadRequest, HEAD_BYTES_MAX, HEADERS_MAX, HeaderRule, Request, header_rule};
-pub use secret::{PLACEHOLDER_START, Placeholders, marker, placeholders};
+pub use secret::{PLACEHOLDER_START, PLACEHOLDERS_MAX, Placeholders, marker, placeholders};
 
 /// The name of a header and its value.
 pub type Header = (String, Vec<u8>);

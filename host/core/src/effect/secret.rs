@@ -12,6 +12,12 @@ pub const PLACEHOLDER_START: &str = "{{secret:";
 
 const END: &str = "}}";
 
+/// The most placeholders of a request: some headers and what a body repeats. Each may
+/// become as long as a secret, so without a bound a request grows by hundreds of times on
+/// its way. They are counted, not the bytes that they become: an action that is denied
+/// at some length would know how long a secret is.
+pub const PLACEHOLDERS_MAX: usize = 16;
+
 /// The placeholders of a text: where each stands, and the secret that it names.
 pub struct Placeholders<'a> {
     text: &'a [u8],
