@@ -69,12 +69,21 @@ impl<'de> Deserialize<'de> for AddressRange {
     }
 }
 
-/// Where the clouds' instance metadata and credentials are asked for.
-const METADATA: [IpAddr; 4] = [
+/// Where the clouds' instance metadata and credentials are asked for, by the clouds'
+/// own manuals. Azure's second one is a public address by its number alone.
+const METADATA: [IpAddr; 10] = [
+    // Most clouds; containers and pods on AWS; Azure's WireServer; Alibaba; Oracle.
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    // AWS and its pods; Google; Oracle.
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
 ];
 
 fn is_metadata(address: IpAddr) -> bool {
@@ -166,7 +175,10 @@ mod tests {
             ("169.254.0.1", "link-local"),
             ("169.254.169.254", "where the cloud gives credentials"),
             ("169.254.170.2", "where the cloud gives credentials"),
+            ("169.254.170.23", "where the cloud gives credentials"),
             ("100.100.100.200", "where the cloud gives credentials"),
+            ("168.63.129.16", "where the cloud gives credentials"),
+            ("192.0.0.192", "where the cloud gives credentials"),
             ("172.16.0.1", "private"),
             ("172.31.255.255", "private"),
             ("192.0.0.8", "reserved for protocols"),
@@ -181,12 +193,19 @@ mod tests {
             ("::1", "loopback"),
             ("::ffff:127.0.0.1", "loopback"),
             ("::ffff:a9fe:a9fe", "where the cloud gives credentials"),
+            ("::ffff:169.254.170.23", "where the cloud gives credentials"),
+            ("::ffff:168.63.129.16", "where the cloud gives credentials"),
+            ("::FFFF:A83F:8110", "where the cloud gives credentials"),
+            ("0:0:0:0:0:ffff:c000:c0", "where the cloud gives credentials"),
             ("::127.0.0.1", "not a public address"),
+            ("::168.63.129.16", "not a public address"),
             ("::7f00:1", "not a public address"),
             ("::ffff:0:127.0.0.1", "not a public address"),
             ("64:ff9b::7f00:1", "an IPv4 address behind NAT64"),
+            ("64:ff9b::168.63.129.16", "an IPv4 address behind NAT64"),
             ("64:ff9b:1::a00:1", "an IPv4 address behind NAT64"),
             ("2002:7f00:1::", "an IPv4 address behind 6to4"),
+            ("2002:a83f:8110::1", "an IPv4 address behind 6to4"),
             ("2001:0:7f00:1::", "an IPv4 address behind Teredo"),
             ("2001:20::1", "reserved for protocols"),
             ("2001:db8::1", "for documentation"),
@@ -194,6 +213,14 @@ mod tests {
             ("fc00::1", "private"),
             ("fd12:3456::1", "private"),
             ("fd00:ec2::254", "where the cloud gives credentials"),
+            ("fd00:ec2::23", "where the cloud gives credentials"),
+            ("FD00:0EC2:0:0:0:0:0:0023", "where the cloud gives credentials"),
+            ("fd00:ec2::0.0.0.35", "where the cloud gives credentials"),
+            ("fd20:ce::254", "where the cloud gives credentials"),
+            ("fd20:00ce:0000::0254", "where the cloud gives credentials"),
+            ("fd00:c1::a9fe:a9fe", "where the cloud gives credentials"),
+            ("fd00:c1::169.254.169.254", "where the cloud gives credentials"),
+            ("fd00:ec2::255", "private"),
             ("fe80::1", "link-local"),
             ("fec0::1", "not a public address"),
             ("ff02::1", "multicast"),
@@ -202,7 +229,15 @@ mod tests {
         ] {
             assert_eq!(denied_as(address.parse().unwrap()), Some(why), "{address}");
         }
-        for public in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1111"] {
+        for public in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "168.63.129.15",
+            "168.63.129.17",
+            "192.0.1.1",
+            "2606:4700::1111",
+        ] {
             assert_eq!(denied_as(public.parse().unwrap()), None, "{public}");
         }
     }
@@ -215,9 +250,18 @@ mod tests {
         assert!(range("10.1.2.0/24").grants(address("::ffff:10.1.2.3")));
         assert!(!range("10.1.2.0/24").grants(address("10.1.3.3")));
         assert!(range("127.0.0.1").grants(address("127.0.0.1")));
-        let metadata = address("169.254.169.254");
-        assert!(!range("169.254.0.0/16").grants(metadata) && !range("0.0.0.0/0").grants(metadata));
-        assert!(range("169.254.169.254").grants(metadata));
+        for metadata in METADATA {
+            // Its own name, in any of its forms, and nothing wider.
+            assert!(range(&metadata.to_string()).grants(metadata));
+            let longest = if metadata.is_ipv4() { 32 } else { 128 };
+            for prefix in 0..longest {
+                let wide = AddressRange(IpNet::new(metadata, prefix).unwrap().trunc());
+                assert!(!wide.grants(metadata) && !wide.covers(&range(&metadata.to_string())));
+            }
+        }
+        assert!(range("168.63.129.16/32").grants(address("::ffff:a83f:8110")));
+        assert!(range("::ffff:168.63.129.16").grants(address("168.63.129.16")));
+        assert!(range("168.63.129.0/24").grants(address("168.63.129.17")));
         for bad in ["10.1.2.3/24", "10.1.2.0/33", "10.1", "example.com", "", "::1/129"] {
             assert!(bad.parse::<AddressRange>().is_err(), "{bad}");
         }
