@@ -158,9 +158,11 @@ impl Diff {
             let rules = audit.capabilities.granted_http.iter();
             let to = rules.flat_map(|rule| {
                 let hosts = &rule.requests.hosts;
-                rule.secrets
+                let each = rule
+                    .secrets
                     .iter()
-                    .flat_map(move |s| hosts.iter().map(move |h| format!("{s} to {h}")))
+                    .flat_map(move |s| hosts.iter().map(move |h| format!("{s} to {h}")));
+                each.flat_map(|to| ways(rule, to))
             });
             to.collect()
         };
@@ -169,7 +171,8 @@ impl Diff {
             let hosts = |rule: &Granted| rule.requests.hosts.join(", ");
             let each = rules.iter().flat_map(|rule| {
                 let hosts = hosts(rule);
-                rule.private_addresses.iter().map(move |range| format!("{range} for {hosts}"))
+                let each = rule.private_addresses.iter();
+                each.flat_map(move |range| ways(rule, format!("{range} for {hosts}")))
             });
             each.collect()
         };
@@ -272,6 +275,13 @@ fn beyond(these: &[Asked], those: &[Asked]) -> Requests {
     }
     beyond.retain(|_, ports| !ports.is_empty());
     beyond
+}
+
+/// What a rule lets be done, and that without TLS where it does without. A secret in one
+/// rule and no TLS in another are less than both in one.
+fn ways(rule: &Granted, what: String) -> impl Iterator<Item = String> + use<> {
+    let plain = rule.plain_http.then(|| format!("{what} without TLS"));
+    std::iter::once(what).chain(plain)
 }
 
 /// Whether every host of a pattern is one of these.

@@ -5,7 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{manifest, of_manifest, with};
-use surety_audit::{Change, diff, show_diff};
+use surety_audit::{Change, Granted, diff, show_diff};
 
 /// Each change of the manifest asks for more: what is named, and where.
 fn widenings() -> Vec<(Value, &'static str, &'static str)> {
@@ -178,6 +178,24 @@ fn what_is_granted_is_compared_too() {
     assert_eq!(granted.len(), 2, "{granted:?}");
     let none = of_manifest(&with("/name", json!("refund")));
     assert!(names(&diff(&old, &none).less, "granted secret", "key to api.example.com"));
+}
+
+#[test]
+fn a_secret_without_tls_is_more_than_a_secret_and_no_tls() {
+    let (mut apart, mut at_once) = (of_manifest(&manifest()), of_manifest(&manifest()));
+    let mut rule = apart.capabilities.granted_http[0].clone();
+    rule.secrets = vec!["key".to_owned()];
+    rule.private_addresses = vec!["10.0.0.0/8".to_owned()];
+    let bare = Granted { secrets: Vec::new(), private_addresses: Vec::new(), ..rule.clone() };
+    let plain = |rule: &Granted| Granted { plain_http: true, ..rule.clone() };
+    apart.capabilities.granted_http = vec![rule.clone(), plain(&bare)];
+    at_once.capabilities.granted_http = vec![plain(&rule)];
+    let found = diff(&apart, &at_once);
+    let secret = "key to api.example.com without TLS";
+    assert!(names(&found.more, "granted secret", secret), "{}", show_diff(&found));
+    let address = "10.0.0.0/8 for api.example.com, *.pay.example.org without TLS";
+    assert!(names(&found.more, "private address", address), "{}", show_diff(&found));
+    assert!(diff(&at_once, &apart).more.is_empty());
 }
 
 #[test]

@@ -12,12 +12,16 @@ use crate::types::{Digest, SecretName};
 /// reviewed; and each new one is looked for among all old ones.
 pub const POWERS_MAX: usize = 2_000;
 
-/// One thing: a request, and what goes with it.
+/// One thing: a request, and what goes with it. Things add up as a permit's rules do,
+/// so who may send a secret and may reach an address may send the secret there. But
+/// only rules that do without TLS add up without it: that is part of the thing, or a
+/// secret in one rule and `plain_http` in another would read like both in one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Power {
     host: HostPattern,
     port: u16,
     method: Method,
+    plain: bool,
     with: With,
 }
 
@@ -26,7 +30,6 @@ enum With {
     Nothing,
     Secret(SecretName),
     Address(AddressRange),
-    Plain,
 }
 
 impl Power {
@@ -35,7 +38,7 @@ impl Power {
             (With::Address(one), With::Address(other)) => one.covers(other),
             (one, other) => one == other,
         };
-        (self.port, self.method) == (other.port, other.method)
+        (self.port, self.method, self.plain) == (other.port, other.method, other.plain)
             && with
             && self.host.covers(&other.host)
     }
@@ -43,14 +46,14 @@ impl Power {
 
 impl fmt::Display for Power {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, method, with } = self;
+        let Self { host, port, method, plain, with } = self;
         write!(f, "{} {host} port {port}", method.as_str())?;
         match with {
-            With::Nothing => Ok(()),
-            With::Secret(name) => write!(f, " with the secret {name}"),
-            With::Address(range) => write!(f, " at the address {range}"),
-            With::Plain => f.write_str(" without TLS"),
+            With::Nothing => {}
+            With::Secret(name) => write!(f, " with the secret {name}")?,
+            With::Address(range) => write!(f, " at the address {range}")?,
         }
+        if *plain { f.write_str(" without TLS") } else { Ok(()) }
     }
 }
 
@@ -103,7 +106,10 @@ fn of_rule(rule: &GrantedHttp) -> impl Iterator<Item = Power> {
     let mut with = vec![With::Nothing];
     with.extend(rule.secrets.iter().cloned().map(With::Secret));
     with.extend(rule.private_addresses.iter().cloned().map(With::Address));
-    with.extend(rule.plain_http.then_some(With::Plain));
+    let ways = [(true, false), (rule.plain_http, true)];
+    let ways = ways.into_iter().filter_map(|(granted, plain)| granted.then_some(plain));
+    let with: Vec<_> =
+        ways.flat_map(|plain| with.iter().map(move |with| (plain, with.clone()))).collect();
     let requests = rule.hosts.iter().flat_map(move |host| {
         let ports = rule.ports.iter().map(move |port| (host, *port));
         ports.flat_map(move |(host, port)| {
@@ -111,7 +117,7 @@ fn of_rule(rule: &GrantedHttp) -> impl Iterator<Item = Power> {
         })
     });
     requests.flat_map(move |(host, port, method)| {
-        let power = move |with| Power { host: host.clone(), port, method, with };
+        let power = move |(plain, with)| Power { host: host.clone(), port, method, plain, with };
         with.clone().into_iter().map(power)
     })
 }

@@ -225,12 +225,16 @@ fn every_line_for_a_name_needs_its_number_of_people() {
     assert_eq!(nobody.check_publishers(&name, &none, true), Ok(()));
 }
 
+/// What `a` is granted of what it asks for.
+fn granted(policy: &str, asked: &str) -> Grant {
+    let policy = Policy::parse(policy).unwrap();
+    let asked: Capabilities = serde_json::from_str(asked).unwrap();
+    policy.grant(&"a".parse().unwrap(), &Version::new(1, 0, 0), Digest([0; 32]), &asked)
+}
+
 fn powers(rule: &str) -> Powers {
     let policy = "[[grant]]\nmodules = ['a']\nsecrets = ['s', 't']\nhttp = [{ hosts = ['*.example.com', 'b.example.org'], methods = ['GET', 'POST'], ports = [443, 8443], private_addresses = ['10.0.0.0/8'] }]";
-    let policy = Policy::parse(policy).unwrap();
-    let asked: Capabilities = serde_json::from_str(rule).unwrap();
-    let version = Version::new(1, 0, 0);
-    Powers::of(&policy.grant(&"a".parse().unwrap(), &version, Digest([0; 32]), &asked)).unwrap()
+    Powers::of(&granted(policy, rule)).unwrap()
 }
 
 #[test]
@@ -261,6 +265,77 @@ fn what_is_new_is_what_nothing_old_covers() {
     assert_eq!(port.beyond(&old)[0], "GET *.example.com port 8443");
     assert_ne!(old.digest(), less.digest());
     assert_eq!(powers("{}").digest(), Digest::of(b""));
+}
+
+/// One grant for each of these rules of a host, with the secret `s` where it is said.
+fn rules(each: &[(&str, bool)]) -> Grant {
+    let grant = |(keys, secret): &(&str, bool)| {
+        let secrets = if *secret { "secrets = ['s']" } else { "" };
+        format!(
+            "[[grant]]\nmodules = ['a']\n{secrets}\nhttp = [{{ hosts = ['a.example.com'], methods = ['GET']{keys} }}]\n"
+        )
+    };
+    let policy: String = each.iter().map(grant).collect();
+    granted(
+        &policy,
+        r#"{"http": [{"hosts": ["a.example.com"], "methods": ["GET"]}], "secrets": ["s"]}"#,
+    )
+}
+
+#[test]
+fn a_secret_without_tls_is_another_power_than_a_secret_and_no_tls() {
+    const PLAIN: &str = ", plain_http = true";
+    const PRIVATE: &str = ", private_addresses = ['10.0.0.0/8']";
+    let both = format!("{PLAIN}{PRIVATE}");
+    let host = host("a.example.com");
+    // What the rules let a request have is what their lines say.
+    let may = |grant: &Grant, tls: bool| {
+        grant.permit(tls, &host, 443, Method::Get).ok().map(|permit| {
+            let private = permit.check_address("10.1.2.3".parse().unwrap()).is_ok();
+            (permit.admits_secret("s"), private)
+        })
+    };
+    let apart = rules(&[("", true), (PLAIN, false)]);
+    let at_once = rules(&[(PLAIN, true)]);
+    assert_eq!(
+        (may(&apart, true), may(&apart, false)),
+        (Some((true, false)), Some((false, false)))
+    );
+    assert_eq!(may(&at_once, false), Some((true, false)));
+    let (old, new) = (Powers::of(&apart).unwrap(), Powers::of(&at_once).unwrap());
+    assert_ne!(old.digest(), new.digest());
+    assert_eq!(new.beyond(&old), ["GET a.example.com port 443 with the secret s without TLS"]);
+    assert_eq!(old.beyond(&new), [""; 0]);
+
+    let apart = Powers::of(&rules(&[(PRIVATE, true), (PLAIN, false)])).unwrap();
+    let at_once = Powers::of(&rules(&[(&both, true)])).unwrap();
+    assert_eq!(
+        at_once.beyond(&apart),
+        [
+            "GET a.example.com port 443 with the secret s without TLS",
+            "GET a.example.com port 443 at the address 10.0.0.0/8 without TLS",
+        ]
+    );
+    assert_eq!(
+        at_once.lines(),
+        [
+            "GET a.example.com port 443",
+            "GET a.example.com port 443 with the secret s",
+            "GET a.example.com port 443 at the address 10.0.0.0/8",
+            "GET a.example.com port 443 without TLS",
+            "GET a.example.com port 443 with the secret s without TLS",
+            "GET a.example.com port 443 at the address 10.0.0.0/8 without TLS",
+        ]
+    );
+
+    // Secret and address add up over rules, so these may do the same.
+    let (apart, at_once) = (rules(&[("", true), (PRIVATE, false)]), rules(&[(PRIVATE, true)]));
+    assert_eq!(may(&apart, true), Some((true, true)));
+    assert_eq!(may(&apart, true), may(&at_once, true));
+    assert_eq!(Powers::of(&apart).unwrap(), Powers::of(&at_once).unwrap());
+    let (apart, at_once) = (rules(&[(PLAIN, true), (&both, false)]), rules(&[(&both, true)]));
+    assert_eq!(may(&apart, false), may(&at_once, false));
+    assert_eq!(Powers::of(&apart).unwrap(), Powers::of(&at_once).unwrap());
 }
 
 #[test]
