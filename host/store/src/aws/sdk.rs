@@ -52,7 +52,12 @@ impl Sdk {
         Ok(Self {
             sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
-            receive: TimeoutConfig::builder().operation_attempt_timeout(wait).build(),
+            // Both, because the SDK takes what is not said here from the client: its time
+            // for a whole call is shorter than the longest wait.
+            receive: TimeoutConfig::builder()
+                .operation_attempt_timeout(wait)
+                .operation_timeout(wait)
+                .build(),
         })
     }
 
@@ -133,5 +138,27 @@ impl ClassifyRetry for Throttles {
 
     fn name(&self) -> &'static str {
         "every spelling of a throttle"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receive_has_the_time_that_it_waits() {
+        // The longest that may be configured.
+        let region = "eu-central-1".to_owned();
+        let config = AwsConfig { region, receive_wait_s: 20, ..AwsConfig::default() };
+        let sdk = Sdk::new(&config).unwrap();
+        // As the SDK does when a call has a configuration of its own.
+        let client = sdk.sqs.config().timeout_config().expect("the client has times").clone();
+        let mut times = sdk.receive.clone();
+        times.take_defaults_from(&client);
+        let least = Duration::from_secs(20) + RECEIVE_MARGIN;
+        for time in [times.operation_attempt_timeout(), times.operation_timeout()] {
+            assert!(time.is_some_and(|time| time >= least), "{times:?}");
+        }
+        assert!(client.operation_timeout().is_some_and(|time| time < least), "nothing to try");
     }
 }
