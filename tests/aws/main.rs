@@ -9,5 +9,6 @@ mod calls;
 mod crash;
 mod deep;
 mod hostile;
+mod stop;
 mod traps;
 mod work;

@@ -140,6 +140,9 @@ trait Upkeep: Send + Sync {
         Ok(Swept::default())
     }
 
+    /// Takes nothing more into hand. On return others can get what was.
+    async fn hand_over(&self) {}
+
     /// Blocks until everything that was accepted is durable and files are closed.
     fn close(&self);
 }
@@ -194,9 +197,10 @@ impl Stores {
         self.upkeep.sweep().await
     }
 
-    /// Finishes what was accepted and closes the backend. Calls on a closed
-    /// backend are answered as unavailable.
+    /// Finishes what was accepted, gives back what is in hand and closes the backend.
+    /// Calls on a closed backend are answered as unavailable.
     pub async fn close(self) {
+        self.upkeep.hand_over().await;
         let closed = tokio::task::spawn_blocking(move || self.upkeep.close()).await;
         if let Err(e) = closed {
             tracing::error!(%e, "closing the store failed");

@@ -1,24 +1,29 @@
 //! The feeder queues F. A ticket is a hint: whether there is work, the row says.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, SendMessageBatchRequestEntry};
+use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use surety_core::ports::{Fault, Feeder, Lease, Ticket};
 use surety_core::types::{MsgId, Seq, Time};
-use tokio::sync::{Notify, OnceCell, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore, oneshot, watch};
+use tokio::time::timeout;
 
 use super::Aws;
 use super::batcher::{BATCH_MAX, Batcher};
 use super::fault::fault;
 use super::guarantee::TICKET_GRACE;
-use super::leases::InHand;
+use super::leases::{InHand, InQueue, OfMessage};
 use super::names::Names;
+use super::receives::Receives;
 use super::sdk::Sdk;
+use super::sweep::AT_ONCE;
 use super::tables::VERSION;
 
 /// The longest that SQS delays a message.
@@ -31,6 +36,10 @@ const RELEASE_MAX: Duration = Duration::from_secs(6 * 3_600);
 /// Receives at once on each feeder queue: one is under way while another's tickets
 /// are handed out.
 const POLLS_EACH: usize = 2;
+
+/// How long a close tries to give back what is in hand. It takes a few calls; where
+/// nobody answers them, the leases end by themselves.
+const GIVE_BACK_MAX: Duration = Duration::from_secs(5);
 
 /// A ticket as it is sent.
 #[derive(Serialize, Deserialize)]
@@ -63,7 +72,8 @@ pub(super) struct Tickets {
     urls: OnceCell<Vec<String>>,
     arrived: Mutex<Vec<Arrived>>,
     notify: Notify,
-    polls: Semaphore,
+    closed: watch::Sender<bool>,
+    polls: Arc<Semaphore>,
     /// Who waits for a ticket: no more are received than are wanted.
     waiting: AtomicUsize,
     next: AtomicUsize,
@@ -97,7 +107,8 @@ impl Tickets {
             urls: OnceCell::new(),
             arrived: Mutex::default(),
             notify: Notify::new(),
-            polls: Semaphore::new(POLLS_EACH * usize::from(config.feeder_queues)),
+            closed: watch::Sender::new(false),
+            polls: Arc::new(Semaphore::new(POLLS_EACH * usize::from(config.feeder_queues))),
             waiting: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             sends: Batcher::default(),
@@ -118,7 +129,7 @@ impl Tickets {
         self.urls.get_or_try_init(ask).await.map(Vec::as_slice)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arrived>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arrived>> {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -172,35 +183,68 @@ impl Tickets {
     }
 
     /// Keeps what is in hand from others for another lease.
-    pub(super) async fn extend(&self, tickets: Vec<(String, String)>) {
+    async fn extend(&self, tickets: Vec<InQueue>) {
+        self.hide(tickets, self.lease_s).await;
+    }
+
+    /// Lets others have tickets at once.
+    async fn show(&self, tickets: Vec<InQueue>) {
+        self.hide(tickets, 0).await;
+    }
+
+    async fn hide(&self, tickets: Vec<InQueue>, seconds: i32) {
         let mut all = BTreeMap::<String, Vec<String>>::new();
         for (queue, receipt) in tickets {
             all.entry(queue).or_default().push(receipt);
         }
         for (queue, receipts) in all {
-            self.sdk.hide(&queue, &receipts, self.lease_s).await;
+            self.sdk.hide(&queue, &receipts, seconds).await;
         }
     }
 
     /// Waits for a ticket.
-    async fn next(&self) -> Result<Arrived, Fault> {
+    async fn next(self: &Arc<Self>, receives: &Receives) -> Result<Arrived, Fault> {
         let _waiting = Waiting::new(&self.waiting);
+        let mut mine: Option<oneshot::Receiver<Result<(), Fault>>> = None;
         loop {
-            let notified = self.notify.notified();
+            let mut notified = pin!(self.notify.notified());
+            // Registered before looking, so that no arrival falls in between.
+            notified.as_mut().enable();
+            if *self.closed.borrow() {
+                return Err(Fault::Unavailable("the store is closed".to_owned()));
+            }
             if let Some(arrived) = self.lock().pop() {
                 return Ok(arrived);
             }
+            let Some(receiving) = &mut mine else {
+                tokio::select! {
+                    () = notified => {}
+                    Ok(poll) = Arc::clone(&self.polls).acquire_owned() => {
+                        mine = Some(receives.begin(self, poll));
+                    }
+                }
+                continue;
+            };
+            // A ticket may also come by somebody else's receive.
             tokio::select! {
                 () = notified => {}
-                poll = self.polls.acquire() => {
-                    let _poll = poll;
-                    self.receive().await?;
+                received = receiving => {
+                    mine = None;
+                    let given_up = || Fault::Unavailable("a receive was given up".to_owned());
+                    received.unwrap_or_else(|_| Err(given_up()))?;
                 }
             }
         }
     }
 
-    async fn receive(&self) -> Result<(), Fault> {
+    /// Lets nobody wait for tickets any more.
+    fn close(&self) {
+        self.closed.send_replace(true);
+        self.notify.notify_waiters();
+    }
+
+    /// Receives what is there, or waits for it, and hands it out.
+    pub(super) async fn receive(&self) -> Result<(), Fault> {
         let urls = self.urls().await?;
         let queue = &urls[self.next.fetch_add(1, Ordering::SeqCst) % urls.len()];
         let wanted = self.waiting.load(Ordering::SeqCst).clamp(1, BATCH_MAX);
@@ -215,6 +259,7 @@ impl Tickets {
             .customize()
             .config_override(self.sdk.receive());
         let got = receive.send().await.map_err(|e| fault("receiving tickets", e))?;
+        let mut received = Vec::new();
         for message in got.messages.unwrap_or_default() {
             let body: Option<Body> =
                 message.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
@@ -225,10 +270,34 @@ impl Tickets {
             };
             let receipt = message.receipt_handle.unwrap_or_default();
             let ticket = Ticket { msg_id, seq };
-            self.lock().push(Arrived { ticket, queue: queue.clone(), receipt });
+            received.push(Arrived { ticket, queue: queue.clone(), receipt });
+        }
+        self.hand_out(received).await;
+        Ok(())
+    }
+
+    /// Gives tickets to those who wait. What nobody waits for any more is given back:
+    /// another process may have nothing to do.
+    async fn hand_out(&self, received: Vec<Arrived>) {
+        let (new, surplus) = {
+            let mut arrived = self.lock();
+            let before = arrived.len();
+            arrived.extend(received);
+            let waiting = self.waiting.load(Ordering::SeqCst);
+            let wanted = if *self.closed.borrow() { 0 } else { waiting.min(arrived.len()) };
+            let surplus = arrived.split_off(wanted);
+            (wanted.saturating_sub(before), surplus)
+        };
+        for _ in 0..new {
             self.notify.notify_one();
         }
-        Ok(())
+        self.show(surplus.into_iter().map(Arrived::in_queue).collect()).await;
+    }
+}
+
+impl Arrived {
+    fn in_queue(self) -> InQueue {
+        (self.queue, self.receipt)
     }
 }
 
@@ -288,24 +357,54 @@ impl Aws {
     }
 
     /// Says again what is in hand, a third of a lease after the other, until the
-    /// backend is gone. Begun by the first lease, on the runtime of who leases.
+    /// backend is closed or gone. Begun by the first lease, on the runtime of who leases.
     fn keep_leases(&self) {
-        let this = self.this.clone();
-        let every = self.lease / 3;
-        self.keeping.get_or_init(|| {
-            tokio::spawn(async move {
-                loop {
-                    tokio::time::sleep(every).await;
-                    let Some(this) = this.upgrade() else { return };
-                    let (tickets, versions) = this.leases.to_extend();
-                    this.tickets.extend(tickets).await;
-                    for (id, handles) in versions {
-                        this.queues.extend(id, &handles).await;
-                    }
+        let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if keeping.is_some() {
+            return;
+        }
+        let (this, every) = (self.this.clone(), self.lease / 3);
+        let mut closed = self.tickets.closed.subscribe();
+        *keeping = Some(tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(every) => {}
+                    _closed_or_gone = closed.wait_for(|closed| *closed) => return,
                 }
-            })
-            .abort_handle()
+                let Some(this) = this.upgrade() else { return };
+                let (tickets, versions) = this.leases.to_extend();
+                this.tickets.extend(tickets).await;
+                for (id, handles) in versions {
+                    this.queues.extend(id, &handles).await;
+                }
+            }
+        }));
+    }
+
+    /// Takes nothing more into hand, and lets others have at once what is. A hint, as
+    /// all leases are: who crashes gives back nothing, and all of it comes again.
+    pub(super) async fn give_all_back(&self) {
+        self.tickets.close();
+        self.receives.end().await;
+        let given_back = timeout(GIVE_BACK_MAX, async {
+            let keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(keeping) = keeping {
+                // A lease that it says again must not come behind what is said here.
+                let _ended = keeping.await;
+            }
+            let arrived = std::mem::take(&mut *self.tickets.lock());
+            let (mut tickets, versions) = self.leases.end_all();
+            tickets.extend(arrived.into_iter().map(Arrived::in_queue));
+            // The versions first, so that who gets a ticket sees its message.
+            let show = |(id, handles): OfMessage| async move {
+                self.queues.give_back(id, &handles).await;
+            };
+            stream::iter(versions).for_each_concurrent(AT_ONCE, show).await;
+            self.tickets.show(tickets).await;
         });
+        if given_back.await.is_err() {
+            tracing::warn!("what is in hand was not given back; others get it when its leases end");
+        }
     }
 
     /// Takes a ticket out of hand, and lets others see its version.
@@ -326,7 +425,7 @@ impl Feeder for Aws {
 
     async fn lease(&self) -> Result<Lease, Fault> {
         self.keep_leases();
-        let Arrived { ticket, queue, receipt } = self.tickets.next().await?;
+        let Arrived { ticket, queue, receipt } = self.tickets.next(&self.receives).await?;
         let handle = self.leases.take(ticket, queue, receipt);
         Ok(Lease { ticket, loaded: None, handle })
     }

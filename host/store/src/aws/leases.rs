@@ -72,6 +72,16 @@ impl Leases {
         Some((in_hand, handles))
     }
 
+    /// Gives everything out of hand: tickets, and versions that were kept with them.
+    pub(super) fn end_all(&self) -> (Vec<InQueue>, Vec<OfMessage>) {
+        let (mut tickets, mut versions) = (Vec::new(), Vec::new());
+        for (_, held) in self.lock().drain() {
+            tickets.push((held.queue, held.receipt));
+            versions.extend(held.version.map(|taken| (held.ticket.msg_id, taken.handles)));
+        }
+        (tickets, versions)
+    }
+
     /// Whether a ticket of the message is in hand.
     pub(super) fn is_held(&self, id: MsgId) -> bool {
         self.lock().values().any(|held| held.ticket.msg_id == id)

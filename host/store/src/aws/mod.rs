@@ -40,6 +40,7 @@ mod names;
 mod objects;
 mod open;
 mod queues;
+mod receives;
 mod recent;
 mod records;
 mod reference;
@@ -50,14 +51,14 @@ mod tables;
 mod transact;
 mod versions;
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use surety_core::ports::{Clock, Fault};
 use surety_core::types::Time;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use self::clients::Known;
 use self::feeder::Tickets;
@@ -65,6 +66,7 @@ use self::leases::Leases;
 use self::names::Names;
 use self::objects::Objects;
 use self::queues::Queues;
+use self::receives::Receives;
 use self::recent::Recent;
 use self::records::Records;
 use self::sdk::Sdk;
@@ -84,12 +86,13 @@ pub(crate) struct Aws {
     times: UpkeepTimes,
     queues: Queues,
     records: Records,
-    tickets: Tickets,
+    tickets: Arc<Tickets>,
+    receives: Receives,
     leases: Leases,
     recent: Recent,
     this: Weak<Self>,
     /// The task that says leases again.
-    keeping: OnceLock<AbortHandle>,
+    keeping: Mutex<Option<JoinHandle<()>>>,
     clients: Known,
 }
 
@@ -104,7 +107,8 @@ impl Aws {
         Ok(Arc::new_cyclic(|this| Self {
             queues: Queues::new(config, &sdk, &names, &objects, &clock),
             records: Records::new(&sdk, &names, &objects),
-            tickets: Tickets::new(config, &sdk, &names),
+            tickets: Arc::new(Tickets::new(config, &sdk, &names)),
+            receives: Receives::default(),
             leases: Leases::default(),
             recent: Recent::default(),
             bodies: config.guarantee,
@@ -118,7 +122,7 @@ impl Aws {
             objects,
             clock,
             this: Weak::clone(this),
-            keeping: OnceLock::new(),
+            keeping: Mutex::default(),
             clients: Known::default(),
         }))
     }
@@ -142,12 +146,12 @@ impl Upkeep for Aws {
         self.sweep_all().await
     }
 
+    async fn hand_over(&self) {
+        self.give_all_back().await;
+    }
+
     fn close(&self) {
-        // Everything that was accepted is durable already. What is in hand comes
-        // again by itself.
-        if let Some(keeping) = self.keeping.get() {
-            keeping.abort();
-        }
+        // Everything that was accepted is durable already.
     }
 }
 

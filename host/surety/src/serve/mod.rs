@@ -282,10 +282,12 @@ impl Host {
         };
         let drained = tokio::time::timeout(self.config.shutdown_grace(), in_hand).await;
         let drained = drained.unwrap_or_else(|_| {
-            tracing::warn!("what is in hand is left; it goes on at the next start");
+            tracing::warn!(
+                "what is in hand is left; it goes on at the next start, or on another host"
+            );
             Ok(())
         });
-        workers.abandon();
+        workers.abandon().await;
         // What was counted while the last messages were in hand.
         drop(keeping.await);
         // A sweep that is under way may take long; another host, or the next start,
@@ -293,7 +295,9 @@ impl Host {
         upkeep.abort();
         following.abort();
         deployer.keep_due().await;
+        // Behind the workers, so that what they left in hand is given back.
         stores.close().await;
+        drop(workers);
         outcome.map_err(|fault: Fault| anyhow::Error::from(fault)).and(drained)
     }
 }

@@ -18,6 +18,10 @@ use crate::config::Config;
 /// hammer it, short enough not to be noticed after it is back.
 const UNAVAILABLE_DELAY: Duration = Duration::from_millis(500);
 
+/// How long workers that are abandoned have to come to where they wait for something,
+/// and end. An action gives way each millisecond.
+const ABANDON_MAX: Duration = Duration::from_secs(1);
+
 /// The workers of a host.
 pub(super) struct Workers {
     /// None only while it is given away.
@@ -61,10 +65,12 @@ impl Workers {
         Ok(())
     }
 
-    /// Waits for nobody.
-    pub(super) fn abandon(mut self) {
-        self.tasks.abort_all();
-        self.shut_down();
+    /// Lets go of what is in hand. The threads stay until this is dropped, because the
+    /// backend may have calls of its own under way on them.
+    pub(super) async fn abandon(&mut self) {
+        // Who does not end in time goes on for a moment beside whoever gets its ticket, as
+        // after a lease that ended: one of both commits.
+        let _ended = tokio::time::timeout(ABANDON_MAX, self.tasks.shutdown()).await;
     }
 
     fn shut_down(&mut self) {
