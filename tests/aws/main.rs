@@ -10,5 +10,6 @@ mod crash;
 mod deep;
 mod hostile;
 mod stop;
+mod timers;
 mod traps;
 mod work;

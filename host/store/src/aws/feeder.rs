@@ -431,13 +431,18 @@ impl Feeder for Aws {
     }
 
     async fn acknowledge(&self, lease: Lease) -> Result<(), Fault> {
-        let Some(InHand { ticket, queue, receipt, follow, .. }) = self.out_of_hand(&lease).await
-        else {
+        let Some(in_hand) = self.out_of_hand(&lease).await else {
             return Ok(());
         };
+        let InHand { ticket, queue, receipt, follow, unmoved, .. } = in_hand;
         if let Some(seq) = follow {
             // Who committed on this ticket may have crashed before it pushed the next.
             self.push_ticket(Ticket { seq, ..ticket }, self.clock.now()).await?;
+        }
+        if unmoved {
+            // It waits for a person, though whoever moved it there asked for a ticket. The
+            // row first: with the ticket gone, the timers would make another each minute.
+            self.settle(ticket).await?;
         }
         self.tickets.delete(queue, receipt).await
     }

@@ -199,8 +199,7 @@ impl Guarantee for Aws {
         };
         match (row.status, &row.open) {
             (Status::Active, Some(open)) => {
-                let moves = open.moves && open.due.is_none();
-                self.leases.saw(id, open.current.rev, open.prev, moves);
+                self.leases.saw(id, open);
                 Ok(Found::Open(Box::new(self.read(id, open).await?)))
             }
             (Status::Archived, _) => {

@@ -11,6 +11,7 @@ use surety_core::machine::Loaded;
 use surety_core::ports::Ticket;
 use surety_core::types::{MsgId, Seq};
 
+use super::row::Open;
 use super::versions::Cid;
 
 /// How long a lease is said again at most. No turn takes as long; one that hangs
@@ -34,6 +35,9 @@ pub(super) struct InHand {
     /// Whether its message has moved on to a revision that must have a ticket, and
     /// may never have got it.
     pub(super) follow: Option<Seq>,
+    /// Whether its message was read at its very revision, with a row by which it moves,
+    /// and was not moved since. Done with so, the ticket leaves a message that rests.
+    pub(super) unmoved: bool,
 }
 
 /// A version that is kept from others.
@@ -60,8 +64,9 @@ impl Leases {
     pub(super) fn take(&self, ticket: Ticket, queue: String, receipt: String) -> u64 {
         let handle = self.last.fetch_add(1, Ordering::SeqCst) + 1;
         let since = Instant::now();
-        let (version, follow) = (None, None);
-        self.lock().insert(handle, InHand { ticket, queue, receipt, since, version, follow });
+        let (version, follow, unmoved) = (None, None, false);
+        let in_hand = InHand { ticket, queue, receipt, since, version, follow, unmoved };
+        self.lock().insert(handle, in_hand);
         handle
     }
 
@@ -100,10 +105,14 @@ impl Leases {
 
     /// Notes what the row said when the message of a ticket was read. The one commit
     /// whose ticket may be missing is the last, when it was made on this very ticket.
-    pub(super) fn saw(&self, id: MsgId, rev: Seq, prev: Option<Seq>, moves: bool) {
+    pub(super) fn saw(&self, id: MsgId, open: &Open) {
+        let rev = open.current.rev;
+        let timed = open.due.is_some();
         for held in self.lock().values_mut().filter(|held| held.ticket.msg_id == id) {
-            let missing = moves && held.ticket.seq != rev && prev == Some(held.ticket.seq);
+            let seq = held.ticket.seq;
+            let missing = open.moves && !timed && seq != rev && open.prev == Some(seq);
             held.follow = missing.then_some(rev);
+            held.unmoved = seq == rev && (open.moves || timed);
         }
     }
 
@@ -129,10 +138,13 @@ impl Leases {
     /// them; gives what deletes them. The later one may be in hand already, of another
     /// worker that got its ticket, and stays there.
     pub(super) fn replaced(&self, id: MsgId, rev: Seq) -> Vec<String> {
-        let mut held = self.lock();
-        let of = held.values_mut().filter(|held| held.ticket.msg_id == id);
-        let past = of.filter_map(|held| held.version.take_if(|taken| taken.rev <= rev));
-        past.flat_map(|taken| taken.handles).collect()
+        let mut handles = Vec::new();
+        for held in self.lock().values_mut().filter(|held| held.ticket.msg_id == id) {
+            held.unmoved &= held.ticket.seq > rev;
+            let past = held.version.take_if(|taken| taken.rev <= rev);
+            handles.extend(past.into_iter().flat_map(|taken| taken.handles));
+        }
+        handles
     }
 
     /// What has to be said again, so that nobody else gets it: queues with receipts

@@ -206,6 +206,22 @@ impl Aws {
         }
     }
 
+    /// Lets a message rest until somebody moves it, if nobody has: it is no matter of
+    /// timers and sweeps any more.
+    pub(super) async fn settle(&self, ticket: Ticket) -> Result<(), Fault> {
+        let change = Change {
+            id: ticket.msg_id,
+            set: vec![("moves", n(0_u64))],
+            remove: vec!["due_shard", "due"],
+            condition: "#status = :active AND #rev = :rev",
+            values: item([(":active", s(Status::Active.as_str())), (":rev", n(ticket.seq))]),
+        };
+        match self.change_row(&change).await {
+            Ok(_) | Err(NotChanged::Is(_)) => Ok(()),
+            Err(NotChanged::Fault(fault)) => Err(fault),
+        }
+    }
+
     /// Makes a message due whose ticket seems to be lost.
     async fn remind(&self, id: MsgId, open: &Open, now: Time) -> Result<bool, Fault> {
         let change = Change {
