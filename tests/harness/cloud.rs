@@ -376,9 +376,6 @@ fn is_feeder(queue: &str) -> bool {
 /// days old, and forgotten when they are fourteen.
 const SWEEP_LATE: Duration = Duration::from_secs(6 * 86_400);
 
-/// The longest that a ticket waits in a queue; later ones come from the timers.
-pub const TICKET_DELAY_MAX: Duration = Duration::from_secs(900);
-
 /// A feeder that knows what is leased.
 struct Tracking {
     feeder: Arc<dyn Feeder>,

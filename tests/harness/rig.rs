@@ -19,7 +19,7 @@ use surety_core::workflows::Workflows;
 use surety_store::{Stores, Swept};
 
 use crate::clock::VirtualClock;
-use crate::cloud::{Cloud, TICKET_DELAY_MAX};
+use crate::cloud::Cloud;
 use crate::scripted::{Scripted, workflow};
 
 /// The first account of the well-known test mnemonic "test test … junk".
@@ -235,8 +235,10 @@ impl Rig {
     /// When the backend fails.
     pub async fn keep_up(&self) -> Result<(), Fault> {
         let now = self.clock.now();
+        // The look before the next one is due sees it.
+        let look = self.stores.upkeep_times().map_or(Duration::ZERO, |times| times.timers);
         let next = match self.stores.feed_due().await? {
-            Some(next) => next.before(TICKET_DELAY_MAX),
+            Some(next) => next.before(look),
             None => now.after(SWEEP_EACH),
         };
         if next < now.after(SWEEP_EACH) {

@@ -98,7 +98,7 @@ impl Aws {
         if at > now.after(TICKET_DELAY_MAX) {
             return Some(at);
         }
-        (!held).then(|| at.max(now).after(TICKET_GRACE))
+        (!held).then(|| self.again(at))
     }
 
     /// The ticket behind a change of the row. What does not move by itself has none,

@@ -41,6 +41,11 @@ pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 /// the other processes.
 const DUE_MAX: i32 = 100;
 
+/// How far the timers look ahead, in looks. Two, so that a ticket is on its way in time
+/// also when one look fails; not more, because the sooner a ticket is sent the more of
+/// what it is for may have changed until it comes.
+const LOOKS_AHEAD: u32 = 2;
+
 /// Rows that are read at once.
 pub(super) const AT_ONCE: usize = 16;
 
@@ -48,7 +53,7 @@ impl Aws {
     /// Gives tickets to messages that are due without one, and soon will be. Gives
     /// when the next one is due that has to wait.
     pub(super) async fn feed_all_due(&self) -> Result<Option<Time>, Fault> {
-        let until = self.clock.now().after(TICKET_DELAY_MAX);
+        let until = self.clock.now().after(self.looks_ahead());
         let mut next: Option<Time> = None;
         for shard in self.names.shards() {
             for item in self.due_of(shard).await? {
@@ -62,6 +67,18 @@ impl Aws {
             }
         }
         Ok(next)
+    }
+
+    /// How long before it is due the timers give a message its ticket.
+    pub(super) fn looks_ahead(&self) -> Duration {
+        (self.times.timers * LOOKS_AHEAD).min(TICKET_DELAY_MAX)
+    }
+
+    /// When the message is due again whose ticket is due then, and may be lost.
+    pub(super) fn again(&self, at: Time) -> Time {
+        // Not so soon that they look ahead to it before the ticket has come: they would
+        // push one after the other while the first is under way.
+        at.max(self.clock.now()).after(TICKET_GRACE.max(self.looks_ahead()))
     }
 
     /// The first of a shard's messages that have no ticket, by when they are due.
@@ -86,10 +103,9 @@ impl Aws {
     async fn feed(&self, id: MsgId, rev: Seq, at: Time) -> Result<(), Fault> {
         // Said before the push, and come back to in a while: a crash between the two
         // costs a minute, and a ticket that is lost no more.
-        let again = at.max(self.clock.now()).after(TICKET_GRACE);
         let change = Change {
             id,
-            set: vec![("due", t(again))],
+            set: vec![("due", t(self.again(at)))],
             remove: Vec::new(),
             condition: "#status = :active AND #rev = :rev AND #due = :due",
             values: item([
