@@ -1,8 +1,11 @@
 //! `surety aws plan|apply|policy` and `surety doctor`: the real binary against
 //! DynamoDB and SQS on loopback.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate,
@@ -43,11 +46,20 @@ impl Ended {
 }
 
 async fn surety(config: &Path, args: &[&str]) -> Ended {
+    surety_as(config, args, &KEYS).await
+}
+
+/// The command with no other of AWS's variables than these.
+async fn surety_as(config: &Path, args: &[&str], who: &[(&str, &str)]) -> Ended {
     let mut command = Command::new(binary());
-    command.args(args).arg("--config").arg(config).envs(KEYS);
-    for foreign in ["AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION", "SURETY_DATA"] {
-        command.env_remove(foreign);
+    command.args(args).arg("--config").arg(config);
+    let keys = KEYS.map(|(key, _)| key);
+    let foreign =
+        ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION", "SURETY_DATA"];
+    for variable in keys.iter().chain(&foreign) {
+        command.env_remove(variable);
     }
+    command.envs(who.iter().copied());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended {
@@ -67,7 +79,7 @@ struct Cloud {
 impl Cloud {
     async fn start() -> Self {
         let dynamo = Dynamo::start(FaultPlan::none()).await.unwrap();
-        let sqs = Sqs::start(std::sync::Arc::new(RealClock), Chaos::none()).await.unwrap();
+        let sqs = Sqs::start(Arc::new(RealClock), Chaos::none()).await.unwrap();
         let cloud = Self { dynamo, sqs, folder: TempDir::new().unwrap() };
         cloud.configure("");
         cloud
@@ -325,6 +337,71 @@ async fn the_doctor_says_what_to_do() {
     std::fs::write(cloud.folder.path().join("surety.toml"), text).unwrap();
     let found = cloud.surety(&["doctor"]).await.with(3);
     assert!(found.out.contains("DynamoDB: does not answer"), "{}", found.out);
+}
+
+/// An object store that lets nobody in, and the heads of the requests that came.
+fn closed_store() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let heads = Arc::<Mutex<Vec<String>>>::default();
+    let heard = Arc::clone(&heads);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).unwrap() > 0 {}
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.parse().unwrap())
+            });
+            stream.read_exact(&mut vec![0; length.unwrap_or(0)]).unwrap();
+            if head.is_empty() {
+                // A connection that was made ahead.
+                continue;
+            }
+            heard.lock().unwrap().push(head);
+            let refused =
+                b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            stream.get_mut().write_all(refused).unwrap();
+        }
+    });
+    (url, heads)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_profile_says_who_the_host_is_for_objects_too() {
+    let cloud = Cloud::start().await;
+    cloud.apply().await;
+    let folder = cloud.folder.path();
+    let (url, heads) = closed_store();
+    let config = folder.join("surety.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let files = format!("file://{}/objects", folder.display());
+    let text = text.replace(&files, "s3://bucket/folder");
+    std::fs::write(&config, format!("{text}objects_endpoint = \"{url}\"\n")).unwrap();
+
+    let keys = folder.join("keys.json");
+    let of_profile = r#"{"Version": 1, "AccessKeyId": "OFPROFILE", "SecretAccessKey": "test"}"#;
+    std::fs::write(&keys, of_profile).unwrap();
+    let profiles = folder.join("profiles");
+    let profile = format!("[profile treasury]\ncredential_process = cat {}\n", keys.display());
+    std::fs::write(&profiles, profile).unwrap();
+    let nowhere = folder.join("nowhere");
+    let who = [
+        ("AWS_PROFILE", "treasury"),
+        ("AWS_CONFIG_FILE", profiles.to_str().unwrap()),
+        ("AWS_SHARED_CREDENTIALS_FILE", nowhere.to_str().unwrap()),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    let found = surety_as(&config, &["doctor"], &who).await.with(3);
+    // Queues and tables let it in; objects do not, and know who it is.
+    assert!(found.out.contains("the objects in s3://bucket/folder"), "{}", found.out);
+    assert!(!found.out.contains("DynamoDB: does not answer"), "{}", found.out);
+    let heads = heads.lock().unwrap();
+    assert!(!heads.is_empty(), "{}", found.out);
+    for head in &*heads {
+        assert!(head.contains("Credential=OFPROFILE/"), "{head}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,6 +30,7 @@ mod entries;
 mod fault;
 mod feeder;
 mod guarantee;
+mod identity;
 mod ids;
 mod item;
 mod leases;

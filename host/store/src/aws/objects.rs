@@ -12,6 +12,7 @@ use surety_core::ports::Fault;
 use surety_core::types::Digest;
 
 use super::config::AwsConfig;
+use super::identity::Identity;
 
 /// Objects under one folder.
 #[derive(Clone)]
@@ -33,12 +34,15 @@ impl Objects {
     /// The configured one. Nothing is asked of S3 yet.
     pub(super) fn open(config: &AwsConfig) -> Result<Self, object_store::Error> {
         let url = config.objects.clone();
+        let failed = |store| move |e| object_store::Error::Generic { store, source: Box::new(e) };
         let store: Arc<dyn ObjectStore> = match url.split_once("://") {
             Some(("s3", place)) => {
                 let (bucket, folder) = place.split_once('/').unwrap_or((place, ""));
+                let identity = Identity::new(config).map_err(failed("S3"))?;
                 let mut builder = AmazonS3Builder::from_env()
                     .with_bucket_name(bucket)
-                    .with_region(&config.region);
+                    .with_region(&config.region)
+                    .with_credentials(Arc::new(identity));
                 if !config.objects_endpoint.is_empty() {
                     builder = builder
                         .with_endpoint(&config.objects_endpoint)
@@ -48,9 +52,7 @@ impl Objects {
             }
             _ => {
                 let folder = url.trim_start_matches("file://");
-                let failed =
-                    |e| object_store::Error::Generic { store: "files", source: Box::new(e) };
-                std::fs::create_dir_all(folder).map_err(failed)?;
+                std::fs::create_dir_all(folder).map_err(failed("files"))?;
                 // Bundles are what proves a payment: they must survive the power.
                 Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true))
             }

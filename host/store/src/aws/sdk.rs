@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sqs::config::SharedCredentialsProvider;
 use aws_sdk_sqs::config::interceptors::InterceptorContext;
 use aws_sdk_sqs::config::retry::{ClassifyRetry, RetryAction};
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
@@ -35,7 +36,7 @@ pub(super) struct Sdk {
 
 impl Sdk {
     /// Puts the clients together. Nothing is asked yet: credentials are looked for
-    /// when they are needed, in the places where all of AWS's tools look.
+    /// when they are needed, in the places where AWS's tools look.
     pub(super) fn new(config: &AwsConfig) -> std::io::Result<Self> {
         let shared = shared(config.region.clone())?;
         let endpoint = |endpoint: &str| (!endpoint.is_empty()).then(|| endpoint.to_owned());
@@ -88,6 +89,13 @@ impl Sdk {
             }
         }
     }
+}
+
+/// Where both clients find who they are.
+pub(super) fn credentials(
+    config: &AwsConfig,
+) -> std::io::Result<Option<SharedCredentialsProvider>> {
+    Ok(shared(config.region.clone())?.credentials_provider())
 }
 
 /// What both clients share. Reading the profile is asynchronous in the SDK, though
