@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
 use surety_cloud::faults::Spelling;
 use surety_cloud::sqs::Throttle;
@@ -13,9 +14,13 @@ use surety_store::{Bodies, Config};
 use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
 use surety_tests::rig::Rig;
+use surety_tests::servers::queues;
 use surety_tests::story::{Story, assert_end, assert_shown};
 
 use crate::work::begin;
+
+/// A message that moves at all is through long before.
+const MOVES_WITHIN: Duration = Duration::from_secs(60);
 
 fn story() -> Story {
     (json!({"first": "ok"}), "done", 2)
@@ -48,6 +53,39 @@ async fn a_commit_whose_answer_is_lost_is_known_as_ones_own() {
         let tables = FaultPlan { lost_after: lost, ..FaultPlan::none() };
         a_message_ends(bodies, Chaos::none(), tables, "lost_after").await;
     }
+}
+
+#[tokio::test]
+async fn characters_that_xml_does_not_have_stop_no_message() {
+    let story = (json!({"first": "no xml"}), "done", 2);
+    for bodies in [Bodies::Sqs, Bodies::Dynamodb] {
+        let (cloud, rig) = begin(bodies).await;
+        let id = rig.submit(story.0.clone()).await;
+        let lease = rig.at_hand().await.expect("its ticket");
+        rig.controller.handle(lease).await.unwrap();
+        // Another process has nothing at hand, and reads what was sent.
+        let (clock, actions) = (Arc::clone(&rig.clock), Arc::clone(&rig.actions));
+        drop(rig);
+        let rig = Rig::new(cloud.open(clock.clone()), &clock, &actions);
+        tokio::time::timeout(MOVES_WITHIN, rig.run()).await.expect("it moves");
+        assert_end(&rig, id, &story, "with such characters").await;
+    }
+}
+
+#[tokio::test]
+async fn what_sqs_refuses_of_a_batch_is_said_at_once() {
+    let (cloud, rig) = begin(Bodies::Sqs).await;
+    let id = rig.submit(json!({"first": "large", "second": "x".repeat(2_000)})).await;
+    rig.run_now().await;
+    // Somebody lets the queue take less than a version has.
+    let url = format!("{}/000000000000/surety-g-{id}", cloud.sqs().url());
+    let set = queues(&cloud.sqs().url()).set_queue_attributes().queue_url(url);
+    set.attributes(QueueAttributeName::MaximumMessageSize, "1024").send().await.unwrap();
+    cloud.sqs().reset_calls();
+    let refused = rig.signal(id, "approve", 0).await.unwrap_err().to_string();
+    let words = [&*format!("surety-g-{id}"), "InvalidParameterValue", "shorter than 1024 bytes"];
+    assert!(words.iter().all(|word| refused.contains(word)), "{refused}");
+    assert_eq!(cloud.sqs().calls()["SendMessageBatch"], 1);
 }
 
 #[tokio::test]

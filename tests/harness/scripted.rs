@@ -232,6 +232,8 @@ impl Actions for Scripted {
             ("first", "huge") => advance("sized", r#"{"by":"first","n":5000}"#),
             ("first", "unsized") => advance("sized", r#"{"by":"first"}"#),
             ("first", "mute") => advance("middle", "{}"),
+            // Characters of JSON that XML does not have.
+            ("first", "no xml") => advance("middle", "{\"by\":\"\u{fffe}\u{ffff}\"}"),
             (_, "undeclared") => advance("nowhere", "{}"),
             (_, "outside") => advance("middle", r#"{"else":1}"#),
             (_, "no json") => advance("middle", "{"),

@@ -47,17 +47,22 @@ where
         SdkError::ServiceError(context) => context.into_err(),
         other => return unavailable(&DisplayErrorContext(other).to_string()),
     };
-    let code = bare(error.code().unwrap_or("")).to_owned();
-    if THROTTLES.contains(&code.as_str()) {
+    match error.code() {
+        None | Some("") => unavailable(&DisplayErrorContext(error).to_string()),
+        Some(code) => coded(what, code, error.message()),
+    }
+}
+
+/// The fault that a code of AWS is, of a call or of one entry of a batch.
+pub(super) fn coded(what: &str, code: &str, said: Option<&str>) -> Fault {
+    let code = bare(code);
+    if THROTTLES.contains(&code) {
         let why = format!("{what}: {code}: AWS takes no more at the moment");
         return Fault::Busy(Busy { why, after: THROTTLED_DELAY });
     }
-    let said = error.message().unwrap_or("no reason is given");
-    unavailable(&match remedy(&code) {
-        Some(remedy) => format!("{code}: {said}; {remedy}"),
-        None if code.is_empty() => DisplayErrorContext(error).to_string(),
-        None => format!("{code}: {said}"),
-    })
+    let said = said.unwrap_or("no reason is given");
+    let remedy = remedy(code).map_or(String::new(), |remedy| format!("; {remedy}"));
+    Fault::Unavailable(format!("{what}: {code}: {said}{remedy}"))
 }
 
 /// What a person can do about it.

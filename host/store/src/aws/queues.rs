@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use aws_sdk_sqs::error::SdkError;
 use aws_sdk_sqs::operation::delete_queue::DeleteQueueError;
-use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchError;
 use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry,
 };
@@ -16,7 +15,7 @@ use tokio::sync::OnceCell;
 use super::batcher::BATCH_MAX;
 use super::bucket::Bucket;
 use super::config::AwsConfig;
-use super::fault::fault;
+use super::fault::{coded, fault};
 use super::names::{Names, large};
 use super::objects::Objects;
 use super::sdk::Sdk;
@@ -147,26 +146,32 @@ impl Queues {
         // In which order they arrive does not matter: nothing names them yet.
         let mut left: Vec<_> = parts.iter().map(|part| (part, part.body())).collect();
         for attempt in 1.. {
-            left = self.send_parts(id, &url, left).await?;
+            let why;
+            (left, why) = self.send_parts(id, &url, left).await?;
             if left.is_empty() {
                 break;
             }
             if attempt == SEND_ATTEMPTS {
                 let queue = self.names.queue(id);
-                return Err(Fault::Unavailable(format!("the queue {queue} takes nothing")));
+                let nothing = || Fault::Unavailable(format!("the queue {queue} takes nothing"));
+                return Err(why.unwrap_or_else(nothing));
             }
             self.clock.sleep_until(self.clock.now().after(SEND_DELAY)).await;
         }
         Ok(original_apart)
     }
 
-    /// Sends parts; gives those that were not taken and are to be sent again.
+    /// Sends parts; gives those that were not taken and are to be sent again, with what
+    /// was said of one.
+    ///
+    /// # Errors
+    /// Also when a part is refused for what it is: it would be again.
     async fn send_parts<'a>(
         &self,
         id: MsgId,
         url: &str,
         parts: Vec<(&'a Part, String)>,
-    ) -> Result<Vec<(&'a Part, String)>, Fault> {
+    ) -> Result<(Vec<(&'a Part, String)>, Option<Fault>), Fault> {
         let what = format!("sending to the queue {}", self.names.queue(id));
         let together = parts.iter().map(|(_, body)| body.len()).sum::<usize>() <= BATCH_BYTES_MAX;
         let (now, later) = parts.split_at(if together { parts.len() } else { 1 });
@@ -180,18 +185,27 @@ impl Queues {
         });
         let entries = Some(entries.collect());
         let send = self.sdk.sqs.send_message_batch().queue_url(url).set_entries(entries);
-        let taken: Vec<String> = match send.send().await {
-            Ok(sent) => sent.successful.into_iter().map(|entry| entry.id).collect(),
+        let sent = match send.send().await {
+            Ok(sent) => sent,
             // Not there yet, or not any more; which of them, the row will say.
-            Err(SdkError::ServiceError(e))
-                if matches!(e.err(), SendMessageBatchError::QueueDoesNotExist(_)) =>
-            {
-                Vec::new()
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_queue_does_not_exist()) => {
+                return Ok((parts, None));
             }
             Err(e) => return Err(fault(&what, e)),
         };
-        let not_taken = now.iter().enumerate().filter(|(i, _)| !taken.contains(&i.to_string()));
-        Ok(not_taken.map(|(_, part)| part.clone()).chain(later.to_vec()).collect())
+        let mut why = None;
+        for entry in &sent.failed {
+            let refused = coded(&what, &entry.code, entry.message.as_deref());
+            // A throttle is said to be the sender's, too, and passes.
+            if entry.sender_fault && !matches!(refused, Fault::Busy(_)) {
+                return Err(refused);
+            }
+            why = Some(refused);
+        }
+        let taken = |i: usize| sent.successful.iter().any(|entry| entry.id == i.to_string());
+        let not_taken = now.iter().enumerate().filter(|(i, _)| !taken(*i));
+        let left = not_taken.map(|(_, part)| part.clone()).chain(later.to_vec()).collect();
+        Ok((left, why))
     }
 
     /// Looks for the current version, and deletes what is garbage for good. With `hold`
