@@ -245,6 +245,20 @@ async fn what_would_lose_data_is_refused() {
     cloud.configure("index_shards = 8\n");
     let plan = cloud.surety(&["aws", "plan"]).await.with(3);
     assert!(plan.out.contains("`index_shards` is 4"), "{}", plan.out);
+    // Open messages lie elsewhere, or under other names.
+    let places = [
+        ("guarantee = \"dynamodb\"\n", "`guarantee` is \"sqs\""),
+        ("queues = \"fifo\"\n", "`queues` is \"standard\""),
+    ];
+    for (other, is) in places {
+        cloud.configure(other);
+        let plan = cloud.surety(&["aws", "plan"]).await.with(3);
+        assert!(plan.out.contains(is) && plan.out.contains("surety import"), "{}", plan.out);
+        let applied = cloud.surety(&["aws", "apply"]).await.with(1);
+        assert!(applied.err.contains("nothing is changed"), "{}", applied.err);
+        let found = cloud.surety(&["doctor"]).await.with(3);
+        assert!(found.out.contains(is), "{}", found.out);
+    }
     // What may be changed is.
     cloud.configure("lease_s = 60\n");
     let changed = cloud.plan().await;

@@ -7,7 +7,7 @@ use serde_json::json;
 use surety_cloud::faults::Refusal;
 use surety_cloud::{Chaos, FaultPlan, Knob};
 use surety_core::ports::{Fault, Found};
-use surety_store::{AwsConfig, Bodies, Config, Stores};
+use surety_store::{AwsConfig, Bodies, Config, QueueKind, Stores};
 use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
 
@@ -40,6 +40,33 @@ async fn tables_for_other_settings_are_refused() {
     open(cloud.config()).check().await.unwrap();
     let stores = open(AwsConfig { index_shards: 9, ..cloud.config() });
     said(stores.check().await, &["index_shards", "4", "9"]);
+    // Open messages would not be found.
+    let stores = open(AwsConfig { guarantee: Bodies::Dynamodb, ..cloud.config() });
+    said(stores.check().await, &["`guarantee`", "\"sqs\"", "\"dynamodb\"", "surety export"]);
+    let stores = open(AwsConfig { queues: QueueKind::Fifo, ..cloud.config() });
+    said(stores.check().await, &["`queues`", "\"standard\"", "\"fifo\"", "another `prefix`"]);
+    // Of feeder queues there may be more.
+    open(AwsConfig { feeder_queues: 2, ..cloud.config() }).check().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_again_is_said_by_the_sweep() {
+    for deleted in [true, false] {
+        let (cloud, rig) = begin(Bodies::Sqs).await;
+        let id = rig.submit(json!({"first": "large"})).await;
+        rig.run_now().await;
+        let queue = format!("surety-g-{id}");
+        if deleted {
+            assert!(cloud.sqs().delete_by_hand(&queue));
+        } else {
+            cloud.sqs().edit(&queue, |body| body.replace("\"head\":\"", "\"head\":\"AAAA"));
+        }
+        // Before it is half as old as SQS keeps it, nobody has to look.
+        assert_eq!(rig.stores.sweep().await.unwrap().failed, 0);
+        rig.clock.advance(8 * 86_400_000);
+        let swept = rig.stores.sweep().await.unwrap();
+        assert_eq!((swept.failed, swept.renewed), (1, 0), "deleted: {deleted}");
+    }
 }
 
 #[tokio::test]

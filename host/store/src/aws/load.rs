@@ -92,11 +92,7 @@ impl Aws {
                 }
                 Ok(loaded)
             }
-            Search::Tampered => Err(Fault::Corrupt(format!(
-                "the queue {} holds another version {} of {id} than was committed; it was changed there",
-                self.names.queue(id),
-                open.current.rev
-            ))),
+            Search::Tampered => Err(self.tampered(id, open.current)),
             Search::NotSeen | Search::NoQueue if !self.is_mine(id, open.current.cid).await? => {
                 Err(Fault::Unavailable(format!("{id} was moved while it was read")))
             }
@@ -108,10 +104,24 @@ impl Aws {
                 );
                 Err(Fault::Busy(Busy { why, after: NOT_SEEN_DELAY }))
             }
-            Search::NoQueue => Err(Fault::Corrupt(format!(
-                "the queue {} with the open message {id} is gone: somebody deleted it; row and records are kept, and `surety import` brings the message back from an older export, into tables under another `prefix`",
-                self.names.queue(id)
-            ))),
+            Search::NoQueue => Err(self.no_queue(id)),
         }
+    }
+
+    /// What it means that what bears the name of the current version is another one.
+    pub(super) fn tampered(&self, id: MsgId, current: Current) -> Fault {
+        Fault::Corrupt(format!(
+            "the queue {} holds another version {} of {id} than was committed; it was changed there",
+            self.names.queue(id),
+            current.rev
+        ))
+    }
+
+    /// What it means that an open message has no queue.
+    pub(super) fn no_queue(&self, id: MsgId) -> Fault {
+        Fault::Corrupt(format!(
+            "the queue {} with the open message {id} is gone: somebody deleted it; row and records are kept, and `surety import` brings the message back from an older export, into tables under another `prefix`",
+            self.names.queue(id)
+        ))
     }
 }

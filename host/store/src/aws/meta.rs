@@ -7,7 +7,7 @@ use super::item::{Fields, Item, item, n, s};
 use super::names::Names;
 use super::sdk::Sdk;
 use super::tables::{VERSION, tables};
-use super::{Aws, AwsConfig, Bodies, table_fault};
+use super::{Aws, AwsConfig, Bodies, QueueKind, table_fault};
 
 /// The name of the only entry.
 const TABLES: &str = "tables";
@@ -23,6 +23,8 @@ pub(crate) struct Meta {
     pub(crate) feeder_queues: u64,
     /// Where the bodies of open messages are.
     pub(crate) guarantee: String,
+    /// What the queues of messages are, of which the names tell.
+    pub(crate) queues: String,
 }
 
 impl Meta {
@@ -32,11 +34,16 @@ impl Meta {
             Bodies::Sqs => "sqs",
             Bodies::Dynamodb => "dynamodb",
         };
+        let queues = match config.queues {
+            QueueKind::Standard => "standard",
+            QueueKind::Fifo => "fifo",
+        };
         Self {
             version: VERSION,
             index_shards: config.index_shards.into(),
             feeder_queues: config.feeder_queues.into(),
             guarantee: guarantee.to_owned(),
+            queues: queues.to_owned(),
         }
     }
 
@@ -53,6 +60,7 @@ impl Meta {
             ("index_shards", n(self.index_shards)),
             ("feeder_queues", n(self.feeder_queues)),
             ("guarantee", s(&self.guarantee)),
+            ("queues", s(&self.queues)),
         ]));
         entry
     }
@@ -68,27 +76,40 @@ impl Meta {
             index_shards: fields.number("index_shards")?,
             feeder_queues: fields.number("feeder_queues")?,
             guarantee: fields.text("guarantee")?.to_owned(),
+            queues: fields.text("queues")?.to_owned(),
         })
     }
 
-    /// What keeps a host that wants `index_shards` from working on these tables.
-    pub(crate) fn unfit(&self, table: &str, index_shards: u64) -> Option<String> {
+    /// What keeps a host that wants another one from working on these tables. Of feeder
+    /// queues there may be more or less: tickets are made again.
+    pub(crate) fn unfit(&self, table: &str, wanted: &Self) -> Option<String> {
         let Self { version, index_shards: shards, .. } = self;
         if *version != VERSION {
             return Some(format!(
                 "the table {table} says that the tables have version {version}, and this surety works on {VERSION}; use the surety that wrote them"
             ));
         }
-        (*shards != index_shards).then(|| {
-            format!(
-                "the table {table} says that `index_shards` is {shards}, and it is configured as {index_shards}; it cannot be changed any more: put {shards} into `[store.aws]`, or use another `prefix` for new tables"
-            )
-        })
+        if *shards != wanted.index_shards {
+            return Some(format!(
+                "the table {table} says that `index_shards` is {shards}, and it is configured as {}; it cannot be changed any more: put {shards} into `[store.aws]`, or use another `prefix` for new tables",
+                wanted.index_shards
+            ));
+        }
+        // Open messages lie where these say. Looked for elsewhere none moves, and those
+        // in queues are lost when SQS forgets them.
+        let places = [
+            ("guarantee", &self.guarantee, &wanted.guarantee),
+            ("queues", &self.queues, &wanted.queues),
+        ];
+        let (key, is, wanted) = places.into_iter().find(|(_, is, wanted)| is != wanted)?;
+        Some(format!(
+            "the table {table} says that `{key}` is {is:?}, and it is configured as {wanted:?}; open messages would not be found: set it back to {is:?} in `[store.aws]`; to change it, `surety export` with what it was, make tables under another `prefix`, and `surety import` there"
+        ))
     }
 }
 
 /// Whether the tables are there and made for this host.
-pub(super) async fn check(sdk: &Sdk, names: &Names) -> Result<(), Fault> {
+pub(super) async fn check(sdk: &Sdk, names: &Names, wanted: &Meta) -> Result<(), Fault> {
     for table in tables(names) {
         let described = sdk.dynamodb.describe_table().table_name(&table.name).send().await;
         let described = described.map_err(|e| table_fault("looking at", &table.name, e))?;
@@ -110,7 +131,7 @@ pub(super) async fn check(sdk: &Sdk, names: &Names) -> Result<(), Fault> {
             "the table {table} does not say what the tables are; `surety aws apply` finishes them"
         )));
     };
-    match Meta::read(&entry)?.unfit(&table, names.shards().count() as u64) {
+    match Meta::read(&entry)?.unfit(&table, wanted) {
         None => Ok(()),
         Some(why) => Err(Fault::Unavailable(why)),
     }
@@ -119,6 +140,6 @@ pub(super) async fn check(sdk: &Sdk, names: &Names) -> Result<(), Fault> {
 impl Aws {
     /// Whether the tables are there and made for this host.
     pub(crate) async fn check_tables(&self) -> Result<(), Fault> {
-        check(&self.sdk, &self.names).await
+        check(&self.sdk, &self.names, &self.wanted).await
     }
 }

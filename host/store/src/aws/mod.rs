@@ -64,6 +64,7 @@ use tokio::task::JoinHandle;
 use self::clients::Known;
 use self::feeder::Tickets;
 use self::leases::Leases;
+use self::meta::Meta;
 use self::names::Names;
 use self::objects::Objects;
 use self::queues::Queues;
@@ -83,6 +84,8 @@ pub(crate) struct Aws {
     objects: Objects,
     clock: Arc<dyn Clock>,
     bodies: Bodies,
+    /// What the tables must be made for.
+    wanted: Meta,
     lease: Duration,
     times: UpkeepTimes,
     queues: Queues,
@@ -113,6 +116,7 @@ impl Aws {
             leases: Leases::default(),
             recent: Recent::default(),
             bodies: config.guarantee,
+            wanted: Meta::wanted(config),
             lease: config.lease(),
             times: UpkeepTimes {
                 timers: Duration::from_secs(config.timers_every_s.into()),

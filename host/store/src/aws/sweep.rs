@@ -137,7 +137,11 @@ impl Aws {
                             Ok(one) => swept += one,
                             // One that cannot be read must not keep the others from it.
                             Err(fault) => {
-                                tracing::warn!(%fault, "a message was not looked at");
+                                if let Fault::Corrupt(_) = fault {
+                                    tracing::error!(%fault, "message cannot be read");
+                                } else {
+                                    tracing::warn!(%fault, "a message was not looked at");
+                                }
                                 swept.failed += 1;
                             }
                         }
@@ -256,11 +260,16 @@ impl Aws {
 
     /// Sends the current version once more, and then deletes the copy that was found.
     async fn renew(&self, id: MsgId, open: &Open) -> Result<bool, Fault> {
-        let Search::Found(Held { version, copy, handles }) =
-            self.queues.find(id, open.current, true).await?
-        else {
-            // Somebody has it in hand; a later sweep comes in time.
-            return Ok(false);
+        let Held { version, copy, handles } = match self.queues.find(id, open.current, true).await?
+        {
+            Search::Found(held) => held,
+            Search::Tampered => return Err(self.tampered(id, open.current)),
+            // No later sweep would find it either.
+            Search::NoQueue if self.is_mine(id, open.current.cid).await? => {
+                return Err(self.no_queue(id));
+            }
+            // Somebody has it in hand, or moved it; a later sweep comes in time.
+            Search::NotSeen | Search::NoQueue => return Ok(false),
         };
         let begun = self.clock.now();
         self.queues.send(id, &version, copy + 1).await?;

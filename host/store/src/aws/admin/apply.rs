@@ -275,10 +275,12 @@ impl AwsAdmin {
 
     async fn say_meta(&self, table: &str, meta: &Meta) -> Result<(), Fault> {
         // Another one may have been written since the plan.
-        let condition = "attribute_not_exists(#kind) OR (#version = :version AND #index_shards = :index_shards)";
+        let condition = "attribute_not_exists(#kind) OR (#version = :version AND #index_shards = :index_shards AND #guarantee = :guarantee AND #queues = :queues)";
         let values = crate::aws::item::item([
             (":version", crate::aws::item::n(meta.version)),
             (":index_shards", crate::aws::item::n(meta.index_shards)),
+            (":guarantee", crate::aws::item::s(&meta.guarantee)),
+            (":queues", crate::aws::item::s(&meta.queues)),
         ]);
         let put = self.sdk.dynamodb.put_item().table_name(table).set_item(Some(meta.write()));
         let put = put

@@ -20,6 +20,7 @@ use super::plan::{Is, queues};
 use crate::aws::Bodies;
 use crate::aws::fault::{bare, fault};
 use crate::aws::item::{Item, item, n, names, s};
+use crate::aws::meta::Meta;
 use crate::aws::names::DOCTOR;
 use crate::aws::objects::{Objects, Put};
 use crate::aws::table_fault;
@@ -185,12 +186,8 @@ impl AwsAdmin {
                 return self.look_as_host(findings).await;
             }
         };
-        let plan = super::plan::plan(
-            &self.names,
-            &self.config,
-            &crate::aws::meta::Meta::wanted(&self.config),
-            &is,
-        );
+        let wanted = Meta::wanted(&self.config);
+        let plan = super::plan::plan(&self.names, &self.config, &wanted, &is);
         for refused in &plan.refused {
             sound = false;
             findings.problem("tables", refused, "");
@@ -231,7 +228,8 @@ impl AwsAdmin {
     /// The same with what a host may ask.
     async fn look_as_host(&self, findings: &mut Findings) -> bool {
         let mut sound = true;
-        if let Err(why) = crate::aws::meta::check(&self.sdk, &self.names).await {
+        let wanted = Meta::wanted(&self.config);
+        if let Err(why) = crate::aws::meta::check(&self.sdk, &self.names, &wanted).await {
             sound = false;
             findings.problem("tables", why.to_string(), "");
         }

@@ -186,8 +186,8 @@ impl fmt::Display for Change {
             Act::TagQueue(queue) => write!(f, "tag the queue {queue}"),
             Act::SayMeta(table, meta) => write!(
                 f,
-                "note in the table {table}: version {}, index_shards {}, feeder_queues {}, guarantee {}",
-                meta.version, meta.index_shards, meta.feeder_queues, meta.guarantee
+                "note in the table {table}: version {}, index_shards {}, feeder_queues {}, guarantee {}, queues {}",
+                meta.version, meta.index_shards, meta.feeder_queues, meta.guarantee, meta.queues
             ),
         }
     }
@@ -214,7 +214,7 @@ pub(super) fn plan(names: &Names, config: &AwsConfig, wanted: &Meta, is: &Is) ->
     let mut plan = Plan::default();
     let catalog = names.catalog();
     if let Some(meta) = &is.meta
-        && let Some(why) = meta.unfit(&catalog, wanted.index_shards)
+        && let Some(why) = meta.unfit(&catalog, wanted)
     {
         plan.refused.push(why);
         // Everything else was made for the other one as well.
@@ -418,7 +418,7 @@ mod tests {
                 },
             ),
             (
-                "note in the table surety-catalog: version 1, index_shards 4, feeder_queues 2, guarantee sqs",
+                "note in the table surety-catalog: version 1, index_shards 4, feeder_queues 2, guarantee sqs, queues standard",
                 |is| is.meta.as_mut().unwrap().feeder_queues = 1,
             ),
         ];
@@ -431,9 +431,13 @@ mod tests {
 
     #[test]
     fn what_would_lose_data_is_refused() {
-        let cases: [(&str, Spoil); 5] = [
+        let cases: [(&str, Spoil); 7] = [
             ("version 2", |is| is.meta.as_mut().unwrap().version = 2),
             ("`index_shards` is 8", |is| is.meta.as_mut().unwrap().index_shards = 8),
+            ("`guarantee` is \"dynamodb\"", |is| {
+                is.meta.as_mut().unwrap().guarantee = "dynamodb".to_owned();
+            }),
+            ("`queues` is \"fifo\"", |is| is.meta.as_mut().unwrap().queues = "fifo".to_owned()),
             ("other keys", |is| {
                 is.tables.get_mut("surety-records").unwrap().range = None;
             }),
