@@ -10,7 +10,7 @@ use surety_store::Bodies;
 use surety_tests::rig::{Rig, envelope};
 use surety_tests::story::{Story, assert_end, assert_shown};
 
-use crate::work::{assert_none_stuck, begin, stories};
+use crate::work::{assert_none_stuck, begin, left_behind, stories};
 
 /// One message at a time, so that no run is longer than its own calls.
 async fn work(rig: &Rig, story: &Story, ids: &mut Vec<MsgId>, acknowledged: &mut bool) {
@@ -49,9 +49,10 @@ async fn crash_at(bodies: Bodies, story: &Story, point: u64) {
     for id in &ids {
         assert_end(&rig, *id, story, &what).await;
         // What is archived has left nothing behind.
-        if bodies == Bodies::Sqs && !rig.moves().await && story.1 != "failed" {
+        if !rig.moves().await && story.1 != "failed" {
             let left = cloud.sqs().queues().into_iter().filter(|name| name.contains("-g-"));
             assert_eq!(left.collect::<Vec<_>>(), [""; 0], "{what}");
+            assert_eq!(left_behind(&cloud).await, (0, 0), "{what}");
         }
     }
     actions.assert_fixed_input();

@@ -8,7 +8,7 @@ use serde_json::json;
 use surety_cloud::faults::Spelling;
 use surety_cloud::sqs::Throttle;
 use surety_cloud::{Chaos, FaultPlan, Knob};
-use surety_core::ports::{Clock, Ticket};
+use surety_core::ports::{Clock, Found, Ticket};
 use surety_core::types::MsgId;
 use surety_store::{Bodies, Config};
 use surety_tests::clock::VirtualClock;
@@ -17,7 +17,7 @@ use surety_tests::rig::Rig;
 use surety_tests::servers::queues;
 use surety_tests::story::{Story, assert_end, assert_shown};
 
-use crate::work::begin;
+use crate::work::{begin, left_behind};
 
 /// A message that moves at all is through long before.
 const MOVES_WITHIN: Duration = Duration::from_secs(60);
@@ -185,4 +185,42 @@ async fn a_sweep_removes_more_queues_than_one_second_allows() {
     let stores = surety_store::open(&Config::Aws(config), rig.clock.clone()).unwrap();
     let swept = stores.sweep().await.unwrap();
     assert_eq!((swept.queues_removed, swept.failed), (3, 0));
+}
+
+#[tokio::test]
+async fn a_clean_up_that_failed_is_made_again() {
+    for bodies in [Bodies::Sqs, Bodies::Dynamodb] {
+        let (cloud, mut rig) = begin(bodies).await;
+        rig.intake.limits.message_bytes_max = 2 << 20;
+        // As often as the SDK tries it: the clean-up is given up once.
+        let throttle = Knob::always().of(&["BatchWriteItem"]).times(4);
+        cloud.chaos(Chaos::none(), FaultPlan { throttle, ..FaultPlan::none() });
+        let id = rig.msg_id().await;
+        let mut text = surety_tests::rig::text(id, &story().0);
+        text.push_str(&" ".repeat(1 << 20));
+        rig.submit_body(&surety_tests::rig::envelope_of(&text)).await.expect("accepted");
+        assert_ne!(left_behind(&cloud).await.1, 0, "no object was made");
+        rig.run().await;
+        assert_eq!(cloud.dynamo().hits().get("throttle"), Some(&4), "nothing went wrong");
+        assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Archived));
+        assert_eq!(left_behind(&cloud).await, (0, 0), "{bodies:?}");
+        assert_shown(&rig, "with what is left").await;
+    }
+}
+
+#[tokio::test]
+async fn more_messages_end_than_queues_may_be_deleted() {
+    let (cloud, rig) = begin(Bodies::Sqs).await;
+    let config = surety_store::AwsConfig { delete_queue_per_s_max: 2, ..cloud.config() };
+    let stores = surety_store::open(&Config::Aws(config), rig.clock.clone()).unwrap();
+    let rig = Rig::new(stores, &rig.clock, &rig.actions);
+    for _ in 0..4 {
+        rig.submit(story().0).await;
+    }
+    // The time jumps, and queues are deleted by the real one.
+    tokio::time::timeout(MOVES_WITHIN, rig.run()).await.expect("they end");
+    let queues = cloud.sqs().queues().into_iter().filter(|name| name.contains("-g-"));
+    assert_eq!(queues.collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(left_behind(&cloud).await, (0, 0));
+    assert_shown(&rig, "with few deletions").await;
 }

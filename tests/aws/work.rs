@@ -9,6 +9,7 @@ use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
 use surety_tests::rig::Rig;
 use surety_tests::scripted::Scripted;
+use surety_tests::servers::tables;
 use surety_tests::story::Story;
 
 /// One of each way that a message may go without anybody's help.
@@ -41,4 +42,15 @@ pub(crate) async fn assert_none_stuck(cloud: &Cloud, clock: &Arc<VirtualClock>, 
 /// What the doctor says of messages that nothing will move.
 pub(crate) async fn problems(cloud: &Cloud, clock: &Arc<VirtualClock>) -> Vec<Finding> {
     backend::problems(cloud.examine_messages(clock.clone()).await)
+}
+
+/// How many records and large objects there are: none of them of messages that are archived.
+pub(crate) async fn left_behind(cloud: &Cloud) -> (usize, usize) {
+    let scan = tables(&cloud.dynamo().url()).scan().table_name("surety-records");
+    let records = scan.send().await.expect("read").items().len();
+    let files = |folder: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_dir(folder.expect("readable").path()).map_or(0, Iterator::count)
+    };
+    let folders = std::fs::read_dir(cloud.objects().join("large"));
+    (records, folders.map_or(0, |folders| folders.map(files).sum()))
 }

@@ -8,7 +8,8 @@
 //!
 //! What follows the change of the row is repeated by whoever finds it undone: the
 //! ticket by the stale one that comes again or by the timers, garbage by the next
-//! search, a queue that is left by the ticket that comes again or by the sweep.
+//! search, what is left of an archived message by the ticket that comes again, and of
+//! queues by the sweep.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -317,9 +318,9 @@ impl Guarantee for Aws {
                 // It goes with its queue.
                 self.leases.replaced(id, seq);
                 let is_large = Fields::of(&before, "a row").has("large");
-                if let Err(fault) = self.clean(id, is_large).await {
-                    tracing::debug!(msg_id = %id, %fault, "what is left of it goes later");
-                }
+                // When it fails, the ticket comes again and finds what is left: no sweep
+                // looks for records and objects of an archived message.
+                self.clean(id, is_large).await?;
                 Ok(Settled::Truth)
             }
             Err(NotChanged::Is(_)) => Err(CommitError::Conflict(seq)),

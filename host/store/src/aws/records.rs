@@ -18,6 +18,7 @@ use surety_core::ports::Fault;
 use surety_core::record::Sealed;
 use surety_core::types::{Digest, MsgId, Seq};
 
+use super::batch::batch_write;
 use super::fault::fault;
 use super::item::{Fields, Item, b, item, names, s};
 use super::names::{Names, large};
@@ -32,12 +33,6 @@ const VALUE_BYTES_MAX: usize = 350 << 10;
 /// Records of more than one step that are put into one item, in bytes together, when a
 /// message is moved here: with their lengths less than [`VALUE_BYTES_MAX`].
 const ITEM_RECORDS_BYTES_MAX: usize = 256 << 10;
-
-/// What one request writes at most.
-const BATCH: usize = 25;
-
-/// How often what DynamoDB left of a batch is sent again.
-const BATCH_ATTEMPTS: usize = 5;
 
 /// The place of the version.
 const VERSION_PLACE: &str = "v";
@@ -179,9 +174,8 @@ impl Records {
             let put = put.map_err(|e| Fault::Corrupt(e.to_string()))?;
             all.push(WriteRequest::builder().put_request(put).build());
         }
-        for batch in all.chunks(BATCH) {
-            self.write(batch.to_vec(), &format!("writing to the table {}", self.table)).await?;
-        }
+        let what = format!("writing to the table {}", self.table);
+        batch_write(&self.sdk, &self.table, all, &what).await?;
         Ok(is_large)
     }
 
@@ -263,7 +257,8 @@ impl Records {
         Ok(())
     }
 
-    /// Removes what lies beside a row: the bundle has it all.
+    /// Removes what lies beside a row: the bundle has it all. What was written a moment
+    /// ago goes, too, because nobody looks for it again.
     pub(super) async fn remove(&self, id: MsgId) -> Result<(), Fault> {
         let what = format!("deleting from the table {}", self.table);
         let (condition, keys) = ("#msg_id = :id", "#msg_id, #place");
@@ -274,6 +269,7 @@ impl Records {
                 .dynamodb
                 .query()
                 .table_name(&self.table)
+                .consistent_read(true)
                 .key_condition_expression(condition)
                 .projection_expression(keys)
                 .set_expression_attribute_names(Some(names(&[condition, keys])))
@@ -286,25 +282,11 @@ impl Records {
             };
             let all: Vec<_> =
                 got.items.unwrap_or_default().into_iter().filter_map(delete).collect();
-            for batch in all.chunks(BATCH) {
-                self.write(batch.to_vec(), &what).await?;
-            }
+            batch_write(&self.sdk, &self.table, all, &what).await?;
             from = got.last_evaluated_key;
             if from.is_none() {
                 return Ok(());
             }
         }
-    }
-
-    async fn write(&self, mut batch: Vec<WriteRequest>, what: &str) -> Result<(), Fault> {
-        for _ in 0..BATCH_ATTEMPTS {
-            if batch.is_empty() {
-                return Ok(());
-            }
-            let write = self.sdk.dynamodb.batch_write_item().request_items(&self.table, batch);
-            let left = write.send().await.map_err(|e| fault(what, e))?.unprocessed_items;
-            batch = left.and_then(|mut left| left.remove(&self.table)).unwrap_or_default();
-        }
-        Err(Fault::Unavailable(format!("{what}: DynamoDB takes no more at the moment")))
     }
 }
