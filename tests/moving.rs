@@ -6,12 +6,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use surety_core::bundle::Bundle;
 use surety_core::canary::{Canary, Course, Tally};
-use surety_core::deployment::{Change, NewDeployment, Revocation};
+use surety_core::deployment::{Change, Deployed, NewDeployment, Revocation};
 use surety_core::effect::Entry;
 use surety_core::endorse::Endorsements;
 use surety_core::intake::IntakeError;
 use surety_core::machine::Phase;
-use surety_core::ports::{Catalog, Deployment, Found, Use};
+use surety_core::module::SETTINGS_BYTES_MAX;
+use surety_core::ports::{Catalog, Deployment, Found, Placed, Use};
 use surety_core::record::Sealed;
 use surety_core::refusal::Code;
 use surety_core::types::{Digest, MsgId, Time};
@@ -246,6 +247,36 @@ async fn i9_a_store_goes_on_in_every_other_backend() {
             let folder = TempDir::new().unwrap();
             moved(&from.another(), &to.another(), folder.path()).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_history_moves_that_is_larger_than_one_transaction() {
+    let component = b"one".to_vec();
+    let deployed = |number| Deployed {
+        number,
+        deployment: Deployment {
+            name: "screen".parse().unwrap(),
+            version: semver::Version::new(1, number, 0),
+            digest: Digest::of(&component),
+            // As large as they may be: together more than the 4 MB of DynamoDB.
+            settings: format!("\"{}\"", "x".repeat(SETTINGS_BYTES_MAX - 2)).into(),
+            deployed_at: Time::from_millis(number),
+        },
+        endorsements: Endorsements::NONE,
+        ended_at: None,
+    };
+    let history: Vec<_> = (1..=40).map(deployed).collect();
+    for backend in Backend::all() {
+        let stores = backend.open(Arc::new(VirtualClock::default()));
+        let moving = &stores.moving;
+        moving.place_component(component.clone()).await.unwrap();
+        for placed in [Placed::Now, Placed::Before] {
+            let now = moving.place_history(history.clone()).await.unwrap();
+            assert_eq!(now, placed, "{}", backend.name());
+        }
+        assert!(moving.deployments().await.unwrap() == history, "{}", backend.name());
+        stores.close().await;
     }
 }
 

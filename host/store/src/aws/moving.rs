@@ -41,6 +41,10 @@ const AT_ONCE: usize = 16;
 /// Deployments that one transaction writes, less than the 100 items that it takes.
 const DEPLOYMENTS_AT_ONCE: usize = 50;
 
+/// Their bytes together, less than the 4 MB that it takes: what is not counted of an item
+/// are its numbers, and the counter that is written with them.
+const DEPLOYMENTS_BYTES_MAX: usize = 3 << 20;
+
 /// When to place a history again that met another change of the catalog.
 const AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -55,6 +59,19 @@ fn issued(row: &Row) -> Issued {
     };
     let Row { msg_id, client_id, expires_at, .. } = row;
     Issued { msg_id: *msg_id, client_id: client_id.clone(), expires_at: *expires_at, used }
+}
+
+/// How many entries of deployments one transaction writes, of those that are left: one at
+/// least.
+fn together(left: &[Item]) -> usize {
+    let mut bytes = 0;
+    let fits = |entry: &&Item| {
+        let texts =
+            entry.iter().map(|(name, value)| name.len() + value.as_s().map_or(0, String::len));
+        bytes += texts.sum::<usize>();
+        bytes <= DEPLOYMENTS_BYTES_MAX
+    };
+    left.iter().take(DEPLOYMENTS_AT_ONCE).take_while(fits).count().max(1)
 }
 
 fn taken(id: MsgId) -> PlaceError {
@@ -340,9 +357,12 @@ impl Moving for Aws {
                 Fault::Busy(Busy { why, after: AGAIN })
             }
         };
-        for some in entries.chunks(DEPLOYMENTS_AT_ONCE) {
+        let mut left = entries.as_slice();
+        while !left.is_empty() {
+            let (some, later) = left.split_at(together(left));
             let puts = some.iter().map(|entry| putting(&table, entry.clone(), None, Item::new()));
             self.write_entries(puts.collect(), None).await.map_err(changed)?;
+            left = later;
         }
         let (_, last) = self.counter().await?;
         let highest = deployed.iter().map(|d| d.number).max().unwrap_or(0);
