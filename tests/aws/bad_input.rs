@@ -6,10 +6,14 @@ use std::sync::Arc;
 use serde_json::json;
 use surety_cloud::faults::Refusal;
 use surety_cloud::{Chaos, FaultPlan, Knob};
+use surety_core::intake::IntakeError;
 use surety_core::ports::{Fault, Found};
 use surety_store::{AwsConfig, Bodies, Config, QueueKind, Stores};
 use surety_tests::clock::VirtualClock;
 use surety_tests::cloud::Cloud;
+use surety_tests::rig::Rig;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::work::begin;
 
@@ -186,5 +190,56 @@ async fn bodies_over_the_limits_of_aws_go_to_the_object_store() {
         assert_eq!(*bundle.message.text, *text);
         let left = std::fs::read_dir(large.join(id.to_string())).map_or(0, Iterator::count);
         assert_eq!(left, 0, "the object is left behind");
+    }
+}
+
+/// An S3 where others write at the same time, and never come to an end: a conflict for
+/// who writes, and nothing for who looks. Gives its endpoint.
+async fn conflicting_s3() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(conflict(stream));
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Reads a request to its end, and answers it.
+async fn conflict(stream: TcpStream) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    while stream.read_line(&mut head).await? > 2 {
+        let line = head.lines().last().unwrap_or_default().to_lowercase();
+        if let Some(bytes) = line.strip_prefix("content-length:") {
+            length = bytes.trim().parse().unwrap();
+        }
+    }
+    stream.read_exact(&mut vec![0; length]).await?;
+    let status = if head.starts_with("PUT") { "409 Conflict" } else { "404 Not Found" };
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    stream.write_all(answer.as_bytes()).await
+}
+
+#[tokio::test]
+async fn an_object_that_is_not_there_is_named_by_nothing() {
+    for bodies in [Bodies::Sqs, Bodies::Dynamodb] {
+        let (cloud, rig) = begin(bodies).await;
+        let (objects, objects_endpoint) = ("s3://bucket/surety".to_owned(), conflicting_s3().await);
+        let stores = open(AwsConfig { objects, objects_endpoint, ..cloud.config() });
+        let mut rig = Rig::new(stores, &rig.clock, &rig.actions);
+        rig.intake.limits.message_bytes_max = 2 << 20;
+        let id = rig.msg_id().await;
+        let mut text = surety_tests::rig::text(id, &json!({"first": "ok"}));
+        text.push_str(&" ".repeat(1 << 20));
+        let body = surety_tests::rig::envelope_of(&text);
+        let submitted = rig.submit_body(&body).await.map_err(|e| match e {
+            IntakeError::Fault(fault) => fault,
+            IntakeError::Refused(refusal, _) => panic!("{refusal}"),
+        });
+        said(submitted, &["s3://bucket/surety/large/", "another process"]);
+        // Nobody was told that it is kept, and nothing says so.
+        assert!(matches!(rig.stores.guarantee.load(id).await.unwrap(), Found::Nothing));
     }
 }

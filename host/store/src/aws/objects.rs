@@ -74,10 +74,21 @@ impl Objects {
 
     /// Makes an object, if there is none.
     pub(super) async fn put(&self, place: &str, bytes: Vec<u8>) -> Result<Put, Fault> {
-        let options = PutOptions::from(PutMode::Create);
-        match self.store.put_opts(&Path::from(place), bytes.into(), options).await {
-            Ok(_) => Ok(Put::Created),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Exists),
+        let (options, path) = (PutOptions::from(PutMode::Create), Path::from(place));
+        match self.store.put_opts(&path, bytes.into(), options).await {
+            Ok(_) => return Ok(Put::Created),
+            Err(object_store::Error::AlreadyExists { .. }) => {}
+            Err(e) => return Err(self.fault(place, &e)),
+        }
+        // S3 answers 409 also to who meets another writer, which may not come to its end;
+        // the client cannot tell the two apart. Nobody may name an object that is not there.
+        match self.store.head(&path).await {
+            Ok(_) => Ok(Put::Exists),
+            Err(object_store::Error::NotFound { .. }) => {
+                let place = self.place(place);
+                let why = format!("the object {place} is being made by another process");
+                Err(Fault::Unavailable(why))
+            }
             Err(e) => Err(self.fault(place, &e)),
         }
     }
