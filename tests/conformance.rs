@@ -10,9 +10,9 @@ use surety_core::deployment::{Change, Deployed, HISTORY_MAX, NewDeployment, Revo
 use surety_core::effect::Closed;
 use surety_core::endorse::{Claim, Endorsements};
 use surety_core::intake::IntakeError;
-use surety_core::machine::{self, Decision, Loaded, Ran, Step, Turn};
+use surety_core::machine::{self, Decision, Loaded, Ran, Step, Turn, UsedId};
 use surety_core::ports::{
-    Actions as _, CommitError, DeployError, Deployment, Fault, Found, Query, Ticket,
+    Actions as _, CommitError, DeployError, Deployment, Fault, Found, IdRefused, Query, Ticket,
 };
 use surety_core::projection::Projection;
 use surety_core::reconcile::{Mode, reconcile};
@@ -22,7 +22,7 @@ use surety_core::workflow::Workflow;
 use surety_store::{Config, EmbeddedConfig, OpenError};
 use surety_tests::backend::Backend;
 use surety_tests::clock::VirtualClock;
-use surety_tests::rig::{Rig, client_key, envelope};
+use surety_tests::rig::{Rig, client_key, envelope, signal_envelope};
 use surety_tests::scripted::{Scripted, workflow};
 
 async fn rig(backend: &Backend) -> Rig {
@@ -103,6 +103,30 @@ async fn i9_a_msg_id_is_accepted_once(backend: &Backend) {
     let again = rig.submit_body(&envelope(id, &first)).await.unwrap();
     assert_eq!(again.receipt, accepted.receipt);
     assert_eq!(code(rig.submit_body(&envelope(id, &other)).await.unwrap_err()), Code::MsgIdUsed);
+}
+
+async fn i9_a_signal_cannot_use_the_msg_id_of_its_message(backend: &Backend) {
+    let rig = rig(backend).await;
+    let id = rig.submit(json!({"first": "large"})).await;
+    rig.run_now().await;
+    let (state, subject) = rig.subject(id).await;
+    let before = rig.load(id).await.head.seq;
+    let body = signal_envelope(id, id, "approve", &state, subject, 0);
+    let signal = rig.intake.signal(id, &"approve".parse().unwrap(), body.as_bytes()).await;
+    assert_eq!(code(signal.unwrap_err()), Code::MsgIdUsed, "{}", backend.name());
+    // Not by who asks the backend itself either.
+    let loaded = rig.load(id).await;
+    assert_eq!(loaded.head.seq, before);
+    let workflow = Workflow::parse(&workflow(1)).unwrap();
+    let now = loaded.head.due;
+    let timer = machine::timer(&workflow, &loaded, now).expect("a timer");
+    let client_id = loaded.message.client_id.clone();
+    let uses = Some(UsedId { msg_id: id, client_id, at: now });
+    let refused = rig.stores.guarantee.commit(Step { uses, ..timer }).await;
+    assert_eq!(refused, Err(CommitError::Id(IdRefused::Used)), "{}", backend.name());
+    // It was not moved, and a signal of its own moves it.
+    rig.signal(id, "approve", 0).await.unwrap();
+    assert_eq!(rig.load(id).await.head.seq, before + 1, "{}", backend.name());
 }
 
 async fn i9_what_is_kept_is_so_while_a_validator_is_not_ready(backend: &Backend) {
@@ -483,6 +507,7 @@ suite! {
     i3_one_of_many_commits_wins,
     i6_reference_is_rebuilt_from_the_truth,
     i9_a_msg_id_is_accepted_once,
+    i9_a_signal_cannot_use_the_msg_id_of_its_message,
     i9_what_is_kept_is_so_while_a_validator_is_not_ready,
     msg_ids_are_bound_to_client_and_time,
     unused_msg_ids_are_capped,

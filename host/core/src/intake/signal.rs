@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::bundle::Bundle;
 use crate::machine::{Signal, signal};
 use crate::message::{Envelope, Members, Message, verify};
-use crate::ports::{Fault, Found};
+use crate::ports::{Fault, Found, IdRefused};
 use crate::receipt::Receipt;
 use crate::record::{Cause, Sealed};
 use crate::refusal::{Code, Refusal};
@@ -117,9 +117,14 @@ impl Intake {
         }
         self.authorise(given.message.get()).await?;
         let now = self.clock.now();
-        let moved = move_now(place, to, |workflow, loaded| signal(workflow, loaded, &given, now));
-        let loaded = moved.await.map_err(not_taken)?;
         let signed = given.message.get();
+        let moved = move_now(place, to, |workflow, loaded| {
+            let step = signal(workflow, loaded, &given, now)?;
+            // The message itself has used it. A backend could not even ask, where one
+            // item holds the state of both.
+            if signed.msg_id == to { Err(id_refusal(&IdRefused::Used)) } else { Ok(step) }
+        });
+        let loaded = moved.await.map_err(not_taken)?;
         let state = loaded.head.state;
         Ok(Receipt::sign(&self.key, signed.msg_id, state, signed.content_hash, now))
     }

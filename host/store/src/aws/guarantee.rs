@@ -20,7 +20,7 @@ use surety_core::bundle::Bundle;
 use surety_core::effect::Entry;
 use surety_core::machine::{Head, Loaded, Next, Step};
 use surety_core::ports::{
-    Admission, AdmitError, Admitted, CommitError, Fault, Found, Guarantee, Reservation,
+    Admission, AdmitError, Admitted, CommitError, Fault, Found, Guarantee, IdRefused, Reservation,
     ReserveError, Settled, Ticket,
 };
 use surety_core::types::{Digest, MsgId, Seq, Time};
@@ -216,6 +216,10 @@ impl Guarantee for Aws {
 
     async fn commit(&self, step: Step) -> Result<Settled, CommitError> {
         let (id, cid) = (step.msg_id(), self.cid());
+        // One transaction cannot change a row twice.
+        if step.uses.as_ref().is_some_and(|used| used.msg_id == id) {
+            return Err(IdRefused::Used.into());
+        }
         let version = Version::of(&step.loaded, cid);
         let begun = self.clock.now();
         let sent_apart = match self.bodies {
