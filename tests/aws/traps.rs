@@ -95,6 +95,25 @@ async fn a_new_queue_is_not_there_for_a_second() {
 }
 
 #[tokio::test]
+async fn an_admission_is_repeated_after_lease_s_was_changed() {
+    let (cloud, rig) = begin(Bodies::Sqs).await;
+    let id = rig.msg_id().await;
+    let body = surety_tests::rig::envelope(id, &story().0);
+    // It comes no further than to its queue.
+    let refuse = Knob::always().of(&["SendMessageBatch"]);
+    cloud.chaos(Chaos { refuse, ..Chaos::none() }, FaultPlan::none());
+    rig.submit_body(&body).await.unwrap_err();
+    assert!(cloud.sqs().queues().contains(&format!("surety-g-{id}")));
+    cloud.chaos(Chaos::none(), FaultPlan::none());
+    let config = surety_store::AwsConfig { lease_s: 7, ..cloud.config() };
+    let stores = surety_store::open(&Config::Aws(config), rig.clock.clone()).unwrap();
+    let rig = Rig::new(stores, &rig.clock, &rig.actions);
+    rig.submit_body(&body).await.expect("accepted");
+    rig.run().await;
+    assert_end(&rig, id, &story(), "with another lease").await;
+}
+
+#[tokio::test]
 async fn every_spelling_of_a_throttle_is_waited_for() {
     let spellings = [
         Throttle::RequestThrottled,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::error::SdkError;
+use aws_sdk_sqs::operation::create_queue::CreateQueueError;
 use aws_sdk_sqs::operation::delete_queue::DeleteQueueError;
 use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry,
@@ -125,8 +126,15 @@ impl Queues {
         if self.names.is_fifo() {
             create = create.attributes(QueueAttributeName::FifoQueue, "true");
         }
-        create.send().await.map_err(|e| fault(&format!("creating the queue {name}"), e))?;
-        Ok(())
+        match create.send().await {
+            Ok(_) => Ok(()),
+            // An admission that did not come to its end made it under another `lease_s`.
+            // It does as well: every receive says for how long it hides what it gets.
+            Err(e) if e.as_service_error().is_some_and(CreateQueueError::is_queue_name_exists) => {
+                Ok(())
+            }
+            Err(e) => Err(fault(&format!("creating the queue {name}"), e)),
+        }
     }
 
     /// On return the version lies in the queue as this copy. Says whether a part of it
