@@ -419,6 +419,39 @@ async fn a_profile_says_who_the_host_is_for_objects_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_finds_each_call_that_an_identity_may_not_make() {
+    let cloud = Cloud::start().await;
+    cloud.apply().await;
+    cloud.surety(&["doctor"]).await.with(0);
+    for feeder in ["t-feeder-0", "t-feeder-1"] {
+        assert_eq!(cloud.sqs.messages(feeder), [], "{feeder}");
+    }
+    let denied = async |call: &str| {
+        let found = cloud.surety(&["doctor"]).await.with(3);
+        let said = found.out.contains("surety aws policy") && found.out.contains("Denied");
+        assert!(said, "{call}: {}", found.out);
+    };
+    let queues = [
+        "SendMessageBatch",
+        "DeleteMessageBatch",
+        "ChangeMessageVisibilityBatch",
+        "SendMessage",
+        "DeleteMessage",
+        "ChangeMessageVisibility",
+    ];
+    for call in queues {
+        cloud.sqs.set_chaos(Chaos { refuse: Knob::always().of(&[call]), ..Chaos::none() });
+        denied(call).await;
+    }
+    cloud.sqs.set_chaos(Chaos::none());
+    for call in ["BatchWriteItem", "TransactWriteItems", "BatchGetItem"] {
+        let refuse = Knob::always().of(&[call]);
+        cloud.dynamo.set_plan(FaultPlan { refuse, ..FaultPlan::none() });
+        denied(call).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn policies_name_the_deployments_resources() {
     let cloud = Cloud::start().await;
     for role in ["host", "operator", "reader"] {

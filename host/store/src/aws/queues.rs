@@ -42,8 +42,9 @@ const FIND_ROUNDS: u32 = 20;
 /// seconds for who has the message in hand. Who holds a ticket comes again.
 const EMPTY_MAX: u32 = 5;
 
-/// What a batch of sends may weigh, in bytes, as a single message.
-const BATCH_BYTES_MAX: usize = 1 << 20;
+/// The largest message, and what a batch of sends may weigh, in bytes: the most that SQS
+/// takes. Queues are made for it, because their default is not the same everywhere.
+pub(super) const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// Operations on the messages' queues.
 pub(super) struct Queues {
@@ -122,6 +123,7 @@ impl Queues {
             .queue_name(&name)
             .attributes(QueueAttributeName::MessageRetentionPeriod, RETENTION_S.to_string())
             .attributes(QueueAttributeName::VisibilityTimeout, self.lease_s.to_string())
+            .attributes(QueueAttributeName::MaximumMessageSize, MESSAGE_BYTES_MAX.to_string())
             .tags("surety", self.names.messages());
         if self.names.is_fifo() {
             create = create.attributes(QueueAttributeName::FifoQueue, "true");
@@ -181,7 +183,7 @@ impl Queues {
         parts: Vec<(&'a Part, String)>,
     ) -> Result<(Vec<(&'a Part, String)>, Option<Fault>), Fault> {
         let what = format!("sending to the queue {}", self.names.queue(id));
-        let together = parts.iter().map(|(_, body)| body.len()).sum::<usize>() <= BATCH_BYTES_MAX;
+        let together = parts.iter().map(|(_, body)| body.len()).sum::<usize>() <= MESSAGE_BYTES_MAX;
         let (now, later) = parts.split_at(if together { parts.len() } else { 1 });
         let entries = now.iter().enumerate().filter_map(|(i, (part, body))| {
             let mut entry =

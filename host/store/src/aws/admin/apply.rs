@@ -43,7 +43,7 @@ const SEEN_WAIT_MAX: Duration = Duration::from_secs(10);
 const SEEN_ASK_EVERY: Duration = Duration::from_millis(250);
 
 /// What is built from what is given.
-const GIVEN: &str = "all that it needs is given";
+pub(super) const GIVEN: &str = "all that it needs is given";
 
 impl AwsAdmin {
     /// Makes the changes of a fresh plan, tells of each before it makes it, and waits

@@ -1,6 +1,7 @@
 //! Whether hosts can work: what there is, and what this identity may do with it. All
-//! calls are harmless: writes under a condition that no item meets, and a queue and
-//! an object of the doctor's own, which it removes.
+//! calls are harmless: writes under a condition that no item meets, or of an item that is
+//! not there; to the feeders what SQS refuses for what it is; and a queue and an object of
+//! the doctor's own, which it removes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +11,19 @@ use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorCont
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, DeleteRequest, KeysAndAttributes, TransactWriteItem,
+    WriteRequest,
+};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, QueueAttributeName,
+    SendMessageBatchRequestEntry,
+};
 use surety_core::ports::Fault;
-use surety_core::types::Time;
+use surety_core::types::{MsgId, Time};
 
 use super::AwsAdmin;
+use super::apply::GIVEN;
 use super::plan::{Is, queues};
 use crate::aws::Bodies;
 use crate::aws::fault::{bare, fault};
@@ -23,6 +31,7 @@ use crate::aws::item::{Item, item, n, names, s};
 use crate::aws::meta::Meta;
 use crate::aws::names::DOCTOR;
 use crate::aws::objects::{Objects, Put};
+use crate::aws::queues::MESSAGE_BYTES_MAX;
 use crate::aws::table_fault;
 use crate::aws::tables::{Kind, Table, VERSION, tables};
 use crate::findings::{Finding, Grade};
@@ -34,6 +43,9 @@ const SKEW_MAX: Duration = Duration::from_secs(10);
 /// How long the probe's own message may take to be received. It is there at once on a
 /// queue that was just made, or a second later.
 const RECEIVE_WAIT_S: i32 = 5;
+
+/// For how long the probe hides its own message, in seconds: longer than it needs it.
+const HIDE_S: i32 = 30;
 
 /// No item meets it.
 const NEVER: &str = "attribute_exists(#hash) AND attribute_not_exists(#hash)";
@@ -108,6 +120,22 @@ where
         Ok(_) => Ok(()),
         Err(e) if code(&e).is_some_and(|c| bare(&c) == "ConditionalCheckFailedException") => Ok(()),
         Err(e) => Err(table_fault("trying", table, e)),
+    }
+}
+
+/// The same, when SQS refused what was sent for what it is: it has looked at who asks
+/// before.
+fn senseless<T, E, R>(result: Result<T, SdkError<E, R>>, what: &str) -> Result<(), Fault>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let refused = ["InvalidMessageContents", "InvalidParameterValue", "ReceiptHandleIsInvalid"];
+    let code = |e: &SdkError<E, R>| e.as_service_error().and_then(|e| e.code()).map(str::to_owned);
+    match result {
+        Ok(_) => Ok(()),
+        Err(e) if code(&e).is_some_and(|code| refused.contains(&bare(&code))) => Ok(()),
+        Err(e) => Err(fault(what, e)),
     }
 }
 
@@ -276,6 +304,7 @@ impl AwsAdmin {
             self.try_table(&table, &id, findings).await;
         }
         self.try_reference(&id, findings).await;
+        self.try_batches(&id, findings).await;
         for feeder in self.names.feeders() {
             self.try_feeder(&feeder, findings).await;
         }
@@ -355,17 +384,82 @@ impl AwsAdmin {
         );
     }
 
-    /// Receives at most one ticket, and leaves it to be received by others at once.
+    /// What is done to many items at once, with one that is not there.
+    async fn try_batches(&self, id: &str, findings: &mut Findings) {
+        let (db, records) = (&self.sdk.dynamodb, self.names.records());
+        let key = item([("msg_id", nothing(Kind::S, id)), ("place", nothing(Kind::S, id))]);
+        let delete = DeleteRequest::builder().set_key(Some(key.clone())).build().expect(GIVEN);
+        let delete = WriteRequest::builder().delete_request(delete).build();
+        let written = db.batch_write_item().request_items(&records, vec![delete]).send().await;
+        let condition = "attribute_not_exists(#msg_id)";
+        let check = ConditionCheck::builder().table_name(&records).set_key(Some(key));
+        let check = check
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])))
+            .build()
+            .expect(GIVEN);
+        let check = TransactWriteItem::builder().condition_check(check).build();
+        let checked = db.transact_write_items().transact_items(check).send().await;
+        findings.calls(
+            format!("the table {records}"),
+            [
+                ("write many", written.map(|_| ()).map_err(|e| table_fault("trying", &records, e))),
+                (
+                    "check a condition",
+                    checked.map(|_| ()).map_err(|e| table_fault("trying", &records, e)),
+                ),
+            ],
+        );
+        let catalog = self.names.catalog();
+        let key = item([("kind", nothing(Kind::S, id)), ("name", nothing(Kind::S, id))]);
+        let keys = KeysAndAttributes::builder().keys(key).build().expect(GIVEN);
+        let got = db.batch_get_item().request_items(&catalog, keys).send().await;
+        let got = got.map(|_| ()).map_err(|e| table_fault("trying", &catalog, e));
+        findings.calls(format!("the table {catalog}"), [("get many", got)]);
+    }
+
+    /// Receives at most one ticket, and leaves it to be received by others at once. The
+    /// rest is tried with batches whose only entry is refused: SQS looks at entries one by
+    /// one, after it has let the batch in.
     async fn try_feeder(&self, name: &str, findings: &mut Findings) {
-        let what = format!("trying the queue {name}");
-        let tried = async {
-            let missing = || Fault::Unavailable(format!("the queue {name} is not there any more"));
-            let url = self.queue_url(name).await?.ok_or_else(missing)?;
-            let receive = self.sdk.sqs.receive_message().queue_url(url).visibility_timeout(0);
-            let received = receive.max_number_of_messages(1).wait_time_seconds(0).send().await;
-            received.map(|_| ()).map_err(|e| fault(&what, e))
+        let (sqs, what) = (&self.sdk.sqs, format!("trying the queue {name}"));
+        let missing = || Fault::Unavailable(format!("the queue {name} is not there any more"));
+        let found = self.queue_url(name).await.and_then(|url| url.ok_or_else(missing));
+        let url = match found {
+            Ok(url) => url,
+            Err(fault) => {
+                return findings.calls(format!("the queue {name}"), [("ask for", Err(fault))]);
+            }
         };
-        findings.calls(format!("the queue {name}"), [("receive", tried.await)]);
+        let receive = sqs.receive_message().queue_url(&url).visibility_timeout(0);
+        let received = receive.max_number_of_messages(1).wait_time_seconds(0).send().await;
+        // Where it is taken nevertheless, it is a ticket that names no message, and the
+        // next host puts it away.
+        let body = serde_json::json!({
+            "v": VERSION,
+            "msg_id": MsgId::new(self.clock.now(), self.clock.random()),
+            "seq": 0,
+            "doctor": "\u{ffff}",
+        });
+        let entry = SendMessageBatchRequestEntry::builder().id("doctor");
+        let entry = entry.message_body(body.to_string()).build().expect(GIVEN);
+        let sent = sqs.send_message_batch().queue_url(&url).entries(entry).send().await;
+        let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id("doctor");
+        let entry = entry.receipt_handle("doctor").visibility_timeout(0).build().expect(GIVEN);
+        let hide = sqs.change_message_visibility_batch().queue_url(&url).entries(entry);
+        let hidden = hide.send().await;
+        let entry = DeleteMessageBatchRequestEntry::builder().id("doctor");
+        let entry = entry.receipt_handle("doctor").build().expect(GIVEN);
+        let deleted = sqs.delete_message_batch().queue_url(&url).entries(entry).send().await;
+        findings.calls(
+            format!("the queue {name}"),
+            [
+                ("receive", received.map(|_| ()).map_err(|e| fault(&what, e))),
+                ("send", senseless(sent, &what)),
+                ("hide", senseless(hidden, &what)),
+                ("delete", senseless(deleted, &what)),
+            ],
+        );
     }
 
     /// All that is done with a message's own queue, on one that is no message's.
@@ -373,7 +467,11 @@ impl AwsAdmin {
         let suffix = if self.names.is_fifo() { ".fifo" } else { "" };
         let name = format!("{}doctor-{id}{suffix}", self.names.queue_prefix());
         let (sqs, what) = (&self.sdk.sqs, format!("trying the queue {name}"));
-        let mut create = sqs.create_queue().queue_name(&name).tags("surety", &self.config.prefix);
+        let mut create = sqs
+            .create_queue()
+            .queue_name(&name)
+            .attributes(QueueAttributeName::MaximumMessageSize, MESSAGE_BYTES_MAX.to_string())
+            .tags("surety", &self.config.prefix);
         if self.names.is_fifo() {
             create = create.attributes(QueueAttributeName::FifoQueue, "true");
         }
@@ -401,6 +499,9 @@ impl AwsAdmin {
                 );
                 Fault::Unavailable(why)
             })?;
+            let hide = sqs.change_message_visibility().queue_url(&url).receipt_handle(&handle);
+            let hidden = hide.visibility_timeout(HIDE_S).send().await;
+            hidden.map_err(|e| fault(&what, e))?;
             let delete = sqs.delete_message().queue_url(&url).receipt_handle(handle);
             delete.send().await.map_err(|e| fault(&what, e))?;
             Ok(())
@@ -414,7 +515,7 @@ impl AwsAdmin {
             "the queues of messages".to_owned(),
             [
                 ("create", create),
-                ("send, receive and delete a message", used),
+                ("send, receive, hide and delete a message", used),
                 ("ask for attributes", size),
                 ("delete", deleted),
             ],
@@ -461,10 +562,20 @@ impl AwsAdmin {
 
 /// How large a message a new queue takes.
 fn sizes(set: &BTreeMap<String, String>, findings: &mut Findings) {
-    let bytes = set.get("MaximumMessageSize").and_then(|size| size.parse::<u64>().ok());
-    if let Some(bytes) = bytes {
+    let what = "the size of messages";
+    let Some(bytes) = set.get("MaximumMessageSize").and_then(|size| size.parse::<usize>().ok())
+    else {
+        return;
+    };
+    if bytes < MESSAGE_BYTES_MAX {
+        let found =
+            format!("a message may have {bytes} bytes, and surety sends {MESSAGE_BYTES_MAX}");
+        let remedy =
+            "use a region or an endpoint that takes as much, or `guarantee = \"dynamodb\"`";
+        findings.problem(what, found, remedy);
+    } else {
         let found = format!("a message may have {bytes} bytes; what is larger goes to the objects");
-        findings.good("the size of messages", found);
+        findings.good(what, found);
     }
 }
 
@@ -473,5 +584,21 @@ fn nothing(kind: Kind, id: &str) -> AttributeValue {
     match kind {
         Kind::S => s(format!("doctor-{id}")),
         Kind::N => n(u32::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_that_take_too_little_are_a_problem() {
+        let grades = |bytes: usize| {
+            let mut findings = Findings::default();
+            sizes(&[("MaximumMessageSize".to_owned(), bytes.to_string())].into(), &mut findings);
+            findings.0.into_iter().map(|finding| finding.grade).collect::<Vec<_>>()
+        };
+        assert_eq!(grades(MESSAGE_BYTES_MAX), [Grade::Good]);
+        assert_eq!(grades(256 << 10), [Grade::Problem]);
     }
 }
