@@ -551,11 +551,19 @@ impl AwsAdmin {
             let other = || Fault::Corrupt(format!("the object {place} is not what was put there"));
             (read == Some(bytes)).then_some(()).ok_or_else(other)
         });
+        // Who may not list is told that what is missing is forbidden.
+        let missing = objects.get(&format!("{folder}/missing")).await.map(|_| ());
         let listed = objects.list(&folder, None, 1).await.map(|_| ());
         let removed = objects.remove_folder(&folder).await;
         findings.calls(
             what,
-            [("create", created), ("read", read), ("list", listed), ("remove", removed)],
+            [
+                ("create", created),
+                ("read", read),
+                ("look for what is missing", missing),
+                ("list", listed),
+                ("remove", removed),
+            ],
         );
     }
 }

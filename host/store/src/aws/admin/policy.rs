@@ -156,6 +156,12 @@ impl Arns<'_> {
     }
 
     /// A statement on the list of the objects below a folder.
+    ///
+    /// It has another use: S3 says of an object that it is missing only to who may list the
+    /// bucket, and otherwise that it is forbidden, which is no answer to go on with. AWS does
+    /// not tell with which `s3:prefix` it asks then, the object's name or none; so none is
+    /// allowed as well. Who lists without a prefix sees the names of the whole bucket, and
+    /// can read no more than before.
     fn list(&self, folder: &str) -> Option<Value> {
         let (below, bucket) = self.below(folder)?;
         Some(json!({
@@ -163,7 +169,7 @@ impl Arns<'_> {
             "Effect": "Allow",
             "Action": "s3:ListBucket",
             "Resource": format!("arn:{}:s3:::{bucket}", self.partition()),
-            "Condition": { "StringLike": { "s3:prefix": below } },
+            "Condition": { "StringLikeIfExists": { "s3:prefix": below } },
         }))
     }
 }
@@ -330,6 +336,19 @@ mod tests {
             assert!(!text.contains(word), "{word} in {text}");
         }
         assert!(text.contains("arn:aws:s3:::bucket/surety/bundles/*"));
+    }
+
+    #[test]
+    fn who_reads_objects_is_told_that_one_is_missing() {
+        for (role, below) in [(Role::Host, "surety/*"), (Role::Reader, "surety/bundles/*")] {
+            let policy = policy(&config(), role, None);
+            let statements = policy["Statement"].as_array().unwrap();
+            let list = statements.iter().find(|s| s["Action"] == "s3:ListBucket").unwrap();
+            assert_eq!(list["Resource"], "arn:aws:s3:::bucket");
+            // Also when it is asked without a prefix, as a condition that must be met is not.
+            let condition = json!({ "StringLikeIfExists": { "s3:prefix": below } });
+            assert_eq!(list["Condition"], condition);
+        }
     }
 
     #[test]
