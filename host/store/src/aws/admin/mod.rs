@@ -13,6 +13,7 @@ mod doctor;
 mod look;
 mod plan;
 mod policy;
+mod probe;
 
 use std::sync::Arc;
 

@@ -318,7 +318,9 @@ mod tests {
         let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<_> = files.filter(|path| path.is_file()).collect();
         assert!(files.len() > 10);
-        files.extend(["ask.rs", "doctor.rs"].map(|name| folder().join("admin").join(name)));
+        files.extend(
+            ["ask.rs", "doctor.rs", "probe.rs"].map(|name| folder().join("admin").join(name)),
+        );
         assert_eq!(granted(Role::Host), called(&files));
     }
 
