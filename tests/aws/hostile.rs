@@ -1,6 +1,8 @@
 //! Samples, duplicates, zombies, lost answers, throttles: from a seed that is told
 //! when a run fails, and that repeats it.
 
+use std::sync::Arc;
+
 use surety_cloud::{Chaos, FaultPlan};
 use surety_core::intake::IntakeError;
 use surety_core::ports::Clock as _;
@@ -10,14 +12,15 @@ use surety_tests::cloud::Cloud;
 use surety_tests::rig::{Rig, envelope};
 use surety_tests::story::{assert_end, assert_shown};
 
-use crate::work::{assert_none_stuck, begin, stories};
+use crate::work::{assert_none_stuck, begin_on, stories};
 
 /// How often a client sends what it got no answer to, and the host a turn that was
 /// put off. A few times are enough; more is a message that does not move.
 const TRIES_MAX: usize = 200;
 
-fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("SURETY_AWS_SEEDS") else { return 0..12 };
+/// Those that are told, or so many.
+pub(crate) fn seeds(unless_told: u64) -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("SURETY_AWS_SEEDS") else { return 0..unless_told };
     let number = |text: &str| text.trim().parse().expect("a number");
     match text.split_once("..") {
         Some((from, to)) => number(from)..number(to),
@@ -47,7 +50,7 @@ async fn issue(rig: &Rig, what: &str) -> MsgId {
 }
 
 /// Moves messages until all rest, as a host does that goes on whatever it is told.
-async fn run(rig: &Rig, cloud: &Cloud, what: &str) {
+pub(crate) async fn run(rig: &Rig, cloud: &Cloud, what: &str) {
     let mut turns = 0;
     loop {
         turns += 1;
@@ -75,9 +78,14 @@ async fn run(rig: &Rig, cloud: &Cloud, what: &str) {
     }
 }
 
-async fn seed(seed: u64, bodies: Bodies) {
-    let what = format!("with SURETY_AWS_SEEDS={seed}..{}", seed + 1);
-    let (cloud, rig) = begin(bodies).await;
+/// How a run is told that is to be repeated.
+pub(crate) fn what(seed: u64) -> String {
+    format!("with SURETY_AWS_SEEDS={seed}..{}", seed + 1)
+}
+
+async fn seed(seed: u64, cloud: Arc<Cloud>) {
+    let what = format!("on {} {}", cloud.name(), what(seed));
+    let (cloud, rig) = begin_on(cloud).await;
     cloud.chaos(Chaos::hostile(seed), FaultPlan::hostile(seed));
     let mut ids = Vec::new();
     for (payload, ..) in stories() {
@@ -99,9 +107,15 @@ async fn seed(seed: u64, bodies: Bodies) {
 #[tokio::test]
 async fn i1_i3_i4_i6_hold_on_a_hostile_cloud() {
     // Together, because most of the time is waiting between attempts.
-    let all = seeds().map(|n| {
+    let all = seeds(12).map(|n| {
         let bodies = if n % 4 == 3 { Bodies::Dynamodb } else { Bodies::Sqs };
-        seed(n, bodies)
+        seed(n, Cloud::start(bodies))
     });
+    futures_util::future::join_all(all).await;
+}
+
+#[tokio::test]
+async fn i1_i3_i4_i6_hold_on_a_hostile_cloud_with_fifo_queues() {
+    let all = seeds(4).map(|n| seed(n, Cloud::with_fifo()));
     futures_util::future::join_all(all).await;
 }

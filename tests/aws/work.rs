@@ -25,7 +25,11 @@ pub(crate) fn stories() -> Vec<Story> {
 
 /// An empty cloud, and a host on it with its workflow deployed and the clients registered.
 pub(crate) async fn begin(bodies: Bodies) -> (Arc<Cloud>, Rig) {
-    let cloud = Cloud::start(bodies);
+    begin_on(Cloud::start(bodies)).await
+}
+
+/// The same on a cloud that is empty.
+pub(crate) async fn begin_on(cloud: Arc<Cloud>) -> (Arc<Cloud>, Rig) {
     let clock = Arc::new(VirtualClock::default());
     let rig = Rig::new(cloud.open(clock.clone()), &clock, &Arc::new(Scripted::default()));
     rig.register().await;

@@ -38,10 +38,11 @@ impl Backend {
         ]
     }
 
-    /// The same, and on ministack: somebody else's reading of AWS.
+    /// The same, with FIFO queues, and on ministack: somebody else's reading of AWS.
     #[must_use]
     pub fn everywhere() -> Vec<Self> {
         let mut all = Self::all();
+        all.push(Self::Aws(Cloud::with_fifo()));
         all.extend([Bodies::Sqs, Bodies::Dynamodb].map(|of| Self::Aws(Cloud::ministack(of))));
         all
     }

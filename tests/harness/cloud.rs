@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use surety_cloud::{Chaos, Dynamo, FaultPlan, Gate, Sqs};
 use surety_core::ports::{Clock, Fault, Feeder, Lease, Ticket};
 use surety_core::types::Time;
-use surety_store::{AwsAdmin, AwsConfig, Bodies, Finding, Stores};
+use surety_store::{AwsAdmin, AwsConfig, Bodies, Finding, QueueKind, Stores};
 use tempfile::TempDir;
 
 use crate::clock::VirtualClock;
@@ -56,6 +56,8 @@ pub struct Cloud {
     seen: Arc<Seen>,
     objects: TempDir,
     bodies: Bodies,
+    /// What the queues of messages are.
+    queues: QueueKind,
     /// What goes wrong, and how often it was made calm.
     faults: Mutex<(Chaos, FaultPlan, u64)>,
     opened: AtomicBool,
@@ -81,13 +83,26 @@ impl Cloud {
     /// When a server does not start.
     #[must_use]
     pub fn start_at(bodies: Bodies, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Self::doubles(bodies, QueueKind::Standard, clock)
+    }
+
+    /// An empty one whose messages lie in FIFO queues.
+    ///
+    /// # Panics
+    /// When a server does not start.
+    #[must_use]
+    pub fn with_fifo() -> Arc<Self> {
+        Self::doubles(Bodies::Sqs, QueueKind::Fifo, Arc::new(VirtualClock::default()))
+    }
+
+    fn doubles(bodies: Bodies, queues: QueueKind, clock: Arc<dyn Clock>) -> Arc<Self> {
         let seen = Arc::new(Seen(RwLock::new(clock)));
         let servers = wait(async {
             let sqs = Sqs::start(Arc::clone(&seen) as _, Chaos::none()).await.expect("SQS starts");
             let dynamo = Dynamo::start(FaultPlan::none()).await.expect("DynamoDB starts");
             Servers::Doubles { sqs, dynamo }
         });
-        Self::on(servers, bodies, seen)
+        Self::on(servers, bodies, queues, seen)
     }
 
     /// The same on ministack.
@@ -99,24 +114,27 @@ impl Cloud {
         let seen = Arc::new(Seen(RwLock::new(Arc::new(VirtualClock::default()))));
         let emulator = Emulator::ministack_at(Arc::clone(&seen) as _, "sqs,dynamodb");
         let sqs = queues(&emulator.url());
-        Self::on(Servers::Ministack { emulator, sqs }, bodies, seen)
+        Self::on(Servers::Ministack { emulator, sqs }, bodies, QueueKind::Standard, seen)
     }
 
     /// Another one of the same kind, empty.
     #[must_use]
     pub fn another(&self) -> Arc<Self> {
         match self.servers {
-            Servers::Doubles { .. } => Self::start(self.bodies),
+            Servers::Doubles { .. } => {
+                Self::doubles(self.bodies, self.queues, Arc::new(VirtualClock::default()))
+            }
             Servers::Ministack { .. } => Self::ministack(self.bodies),
         }
     }
 
-    fn on(servers: Servers, bodies: Bodies, seen: Arc<Seen>) -> Arc<Self> {
+    fn on(servers: Servers, bodies: Bodies, queues: QueueKind, seen: Arc<Seen>) -> Arc<Self> {
         let objects = TempDir::new().expect("a folder");
         let (leased, faults) = (Mutex::default(), Mutex::default());
         let (opened, swept_at) = (AtomicBool::new(false), AtomicU64::new(0));
         let cloud =
-            Arc::new(Self { servers, seen, objects, bodies, faults, opened, swept_at, leased });
+            Self { servers, seen, objects, bodies, queues, faults, opened, swept_at, leased };
+        let cloud = Arc::new(cloud);
         let config = cloud.config();
         let admin = AwsAdmin::new(&config, cloud.seen.clock()).expect("the configuration is whole");
         wait(async {
@@ -152,11 +170,12 @@ impl Cloud {
     /// What the suites call it.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match (&self.servers, self.bodies) {
-            (Servers::Doubles { .. }, Bodies::Sqs) => "aws",
-            (Servers::Doubles { .. }, Bodies::Dynamodb) => "aws without queues",
-            (Servers::Ministack { .. }, Bodies::Sqs) => "aws on ministack",
-            (Servers::Ministack { .. }, Bodies::Dynamodb) => "aws on ministack without queues",
+        match (&self.servers, self.bodies, self.queues) {
+            (Servers::Doubles { .. }, Bodies::Sqs, QueueKind::Standard) => "aws",
+            (Servers::Doubles { .. }, Bodies::Sqs, QueueKind::Fifo) => "aws with FIFO queues",
+            (Servers::Doubles { .. }, Bodies::Dynamodb, _) => "aws without queues",
+            (Servers::Ministack { .. }, Bodies::Sqs, _) => "aws on ministack",
+            (Servers::Ministack { .. }, Bodies::Dynamodb, _) => "aws on ministack without queues",
         }
     }
 
@@ -173,6 +192,7 @@ impl Cloud {
             dynamodb_endpoint,
             objects: format!("file://{}", self.objects.path().display()),
             guarantee: self.bodies,
+            queues: self.queues,
             // As short as it may be: after a crash the next host waits for it.
             lease_s: 3,
             ..AwsConfig::default()
