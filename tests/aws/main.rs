@@ -10,6 +10,7 @@ mod crash;
 mod deep;
 mod hostile;
 mod stop;
+mod sweep;
 mod timers;
 mod traps;
 mod work;

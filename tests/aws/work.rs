@@ -1,8 +1,11 @@
 //! What the messages of these tests do, and what must be true of all of them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
+use surety_core::types::MsgId;
 use surety_store::{Bodies, Finding};
 use surety_tests::backend;
 use surety_tests::clock::VirtualClock;
@@ -57,4 +60,16 @@ pub(crate) async fn left_behind(cloud: &Cloud) -> (usize, usize) {
     };
     let folders = std::fs::read_dir(cloud.objects().join("large"));
     (records, folders.map_or(0, |folders| folders.map(files).sum()))
+}
+
+/// The row of a Msg_ID, as the table has it.
+pub(crate) async fn row(cloud: &Cloud, id: MsgId) -> HashMap<String, AttributeValue> {
+    let get = tables(&cloud.dynamo().direct_url()).get_item().table_name("surety-messages");
+    let get = get.key("msg_id", AttributeValue::S(id.to_string())).consistent_read(true);
+    get.send().await.expect("it is read").item.expect("a row")
+}
+
+/// What became of a Msg_ID, in the row's own word.
+pub(crate) async fn status(cloud: &Cloud, id: MsgId) -> String {
+    row(cloud, id).await["status"].as_s().expect("a word").clone()
 }
