@@ -9,6 +9,7 @@ mod calls;
 mod crash;
 mod deep;
 mod hostile;
+mod sleep;
 mod stop;
 mod sweep;
 mod timers;

@@ -404,8 +404,9 @@ struct Tracking {
 
 impl Tracking {
     fn ended(&self, ticket: Ticket) {
+        // What was in hand of stores that were opened before is not counted any more.
         if let Some(count) = self.cloud.leased().get_mut(&ticket) {
-            *count -= 1;
+            *count = count.saturating_sub(1);
         }
     }
 }

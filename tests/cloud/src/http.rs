@@ -29,6 +29,13 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 /// What a request gets: a response, or the connection closed without a byte of one.
 pub(crate) type Answer = Option<Response<Full<Bytes>>>;
 
+/// The operation that a request asks for, without its service and version; empty when
+/// it names none.
+pub(crate) fn operation(request: &Request<Bytes>) -> String {
+    let target = request.headers().get("x-amz-target").and_then(|t| t.to_str().ok());
+    target.and_then(|t| t.rsplit('.').next()).unwrap_or_default().to_owned()
+}
+
 /// The gate that all calls pass.
 type Place = Arc<Mutex<Arc<Gate>>>;
 
@@ -54,11 +61,12 @@ impl Server {
         let gate = Place::new(Mutex::new(Gate::open()));
         let passed = gate.clone();
         let handler = Arc::new(handler);
-        let handler = move |request| {
+        let handler = move |request: Request<Bytes>| {
             let (handler, gate) = (handler.clone(), passed.clone());
             async move {
                 let gate = gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                gate.pass(handler(request)).await
+                let (operation, body) = (operation(&request), request.body().clone());
+                gate.pass(&operation, &body, handler(request)).await
             }
         };
         let task = tokio::spawn(accept(listener, Arc::new(handler)));

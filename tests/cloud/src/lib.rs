@@ -4,7 +4,7 @@
 //! ```text
 //! clock      what the servers take for the time
 //! http       a loopback server that can also hang up
-//! gate       a client that dies at one of its calls
+//! gate       a client that dies or sleeps at one of its calls
 //! chance     knobs and dice: what goes wrong, from a seed
 //! sqs        queues: standard and FIFO, as AWS documents them, and worse
 //! faults     a proxy in front of DynamoDB's protocol: throttles, conflicts, lost replies

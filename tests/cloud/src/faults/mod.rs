@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::forward::{Forward, Reply};
 use crate::gate::Gate;
-use crate::http::{Answer, Server};
+use crate::http::{Answer, Server, operation};
 use fate::{Fate, State};
 
 pub use plan::{FaultPlan, Refusal, Spelling};
@@ -121,8 +121,7 @@ impl Shared {
     }
 
     async fn answer(&self, request: Request<Bytes>) -> Answer {
-        let target = request.headers().get("x-amz-target").and_then(|t| t.to_str().ok());
-        let operation = target.and_then(|t| t.rsplit('.').next()).unwrap_or_default().to_owned();
+        let operation = operation(&request);
         let (head, body) = request.into_parts();
         let input = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let fate = self.state().fate(&operation, &body, &input);
