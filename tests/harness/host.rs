@@ -306,15 +306,35 @@ impl Host {
         self.child.wait().expect("gone");
     }
 
+    /// SIGSTOP: it does nothing any more, and does not know.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT: it goes on where it was.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("kill runs");
+        assert!(sent.success(), "no {signal} to {pid}");
+    }
+
     /// SIGTERM; gives whether it stopped with exit code 0.
     ///
     /// # Panics
     /// When it does not stop in time.
     #[must_use]
     pub fn stop(&mut self) -> bool {
-        let pid = self.pid().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        assert!(sent.success());
+        self.signal("-TERM");
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {

@@ -8,6 +8,7 @@
 //! account   queues, tables and objects, and the hosts on them
 //! treasury  a slow service that an action asks
 //! kill      messages while hosts are killed, and what must hold in the end
+//! sleep     a host that is paused with a message in hand
 //! stories   each kind of step once: signals, timers, retries, redrive, cancel
 //! moving    a host alone that grows, and takes its messages along
 //! ```
@@ -17,6 +18,7 @@
 mod account;
 mod kill;
 mod moving;
+mod sleep;
 mod stories;
 mod treasury;
 
@@ -109,6 +111,13 @@ fn i1_i9_a_host_alone_takes_its_messages_along() {
     let _turn = turn();
     let (queues, tables) = (sqs(Chaos::none()), dynamo(FaultPlan::none()));
     moving::run(&Account::new(&queues.url(), &tables.url()));
+}
+
+#[test]
+fn i1_i3_i4_a_host_that_was_paused_with_a_message_in_hand_commits_nothing() {
+    let _turn = turn();
+    let (queues, tables) = (sqs(Chaos::none()), dynamo(FaultPlan::none()));
+    sleep::run(&Account::new(&queues.url(), &tables.url()));
 }
 
 #[test]

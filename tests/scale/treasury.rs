@@ -26,6 +26,12 @@ pub(crate) const LATER: &str = "LATER";
 /// An order of this asset is not understood, until it is mended.
 pub(crate) const BROKEN: &str = "BROKEN";
 
+/// An order of this asset is kept from its answer the first time, until it is let go.
+pub(crate) const KEPT: &str = "KEPT";
+
+/// How long it is looked again whether it is.
+const KEPT_MS: u64 = 10;
+
 /// The longest request that it reads.
 const REQUEST_BYTES_MAX: usize = 65_536;
 
@@ -36,6 +42,7 @@ type Orders = BTreeMap<String, BTreeMap<String, usize>>;
 struct State {
     orders: Orders,
     mended: bool,
+    let_go: bool,
 }
 
 /// The service.
@@ -72,6 +79,11 @@ impl Treasury {
     /// From now on it understands everything.
     pub(crate) fn mend(&self) {
         lock(&self.state).mended = true;
+    }
+
+    /// From now on it keeps nobody from an answer.
+    pub(crate) fn let_go(&self) {
+        lock(&self.state).let_go = true;
     }
 }
 
@@ -119,6 +131,11 @@ fn order(text: &str, state: &Mutex<State>) -> (&'static str, Value) {
     match order["asset"].as_str().unwrap() {
         LATER if times == 1 => return ("503 Service Unavailable", json!({})),
         BROKEN if !mended => return ("404 Not Found", json!({})),
+        KEPT if times == 1 => {
+            while !lock(state).let_go {
+                std::thread::sleep(Duration::from_millis(KEPT_MS));
+            }
+        }
         _ => {}
     }
     let chance = id.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
