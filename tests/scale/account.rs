@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use surety_core::ports::Clock;
-use surety_core::types::Time;
+use surety_core::types::{Digest, Time};
 use surety_store::{AwsConfig, Config, QueueKind, Swept};
 use surety_tests::host::{Host, binary, path};
 use surety_tests::payout::payout;
@@ -231,6 +231,11 @@ impl Account {
         for (member, key) in BOARD_KEYS.iter().enumerate() {
             self.write(&format!("board-{member}.key"), key.as_bytes());
         }
+    }
+
+    /// The digest of the component that is deployed as `payout`.
+    pub(crate) fn payout(&self) -> String {
+        Digest::of(&std::fs::read(self.file("payout.wasm")).unwrap()).to_string()
     }
 
     /// The key of one of the board, in a file.

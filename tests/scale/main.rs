@@ -9,7 +9,7 @@
 //! treasury  a slow service that an action asks
 //! kill      messages while hosts are killed, and what must hold in the end
 //! sleep     a host that is paused with a message in hand
-//! stories   each kind of step once: signals, timers, retries, redrive, cancel
+//! stories   each kind of step once: signals, timers, retries, redrive, cancel, revocation
 //! moving    a host alone that grows, and takes its messages along
 //! ```
 

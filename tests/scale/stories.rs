@@ -136,5 +136,31 @@ pub(crate) fn run(account: &Account) {
     assert_eq!(left, Account::feeders(), "queues of no open message: {swept:?}");
     let report = one.done(&["reconcile", "--check", "--config", &account.config()]);
     assert_eq!(report[0]["archived"], 7, "{report:?}");
-    println!("7 stories in {:.1} s: {report:?}", begun.elapsed().as_secs_f64());
+    revoked(account);
+    println!("8 stories in {:.1} s: {report:?}", begun.elapsed().as_secs_f64());
+}
+
+/// What is revoked through one host is soon called by no other.
+fn revoked(account: &Account) {
+    let (mut one, mut other) = (account.start(0), account.start(1));
+    let _ = one.done(&["action", "revoke", &account.payout(), "--reason", "leaks"]);
+    // Whatever happens from here on, the other does it.
+    assert!(one.stop(), "the host stops");
+    let begun = Instant::now();
+    let parked = loop {
+        let id = pay(&other, "ETH");
+        let end = other.end_of(&id);
+        if end["parked"] == true {
+            break end;
+        }
+        // Called before the other followed.
+        assert_eq!(end["msg_state"], "booked", "{end}");
+        assert!(begun.elapsed() < PATIENCE, "the other goes on calling it");
+    };
+    assert_eq!(parked["msg_state"], "failed", "{parked}");
+    let error = parked["last_error"].as_str().unwrap();
+    let revoked =
+        error.starts_with("missing: `payout@1.0.0`") && error.contains("is revoked: leaks");
+    assert!(revoked, "{error}");
+    assert!(other.stop(), "the host stops");
 }
