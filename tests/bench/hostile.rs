@@ -1,8 +1,9 @@
-//! What ten hostile modules cost everybody else: the same load of withdrawals
-//! without them, with them, and without them again, on one host in one run.
+//! What ten hostile modules cost everybody else: the same load of withdrawals without
+//! them, and then with them, on one host in one run.
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,6 +14,7 @@ use surety_core::crypto::PrivateKey;
 use surety_tests::host::{Host, withdrawal};
 use surety_tests::rig::{CLIENT_KEY, client_key};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::component::{core, encode, with_manifest};
 use crate::http::Connection;
@@ -65,7 +67,7 @@ const TRANSIENT: &str = "(i32.store8 (i32.const 1024) (i32.const 1))
     (i32.store (i32.const 1032) (i32.const 2048)) (i32.store (i32.const 1036) (i32.const 4))
     (i32.const 1024)";
 
-/// p50 and p99 of the neighbours in all three parts.
+/// p50 and p99 of the neighbours in both parts.
 pub async fn measure() -> Result<Value> {
     let folder = TempDir::new()?;
     let host = Arc::new(Host::start(folder.path()));
@@ -76,24 +78,30 @@ pub async fn measure() -> Result<Value> {
         "\nneighbours of ten hostile modules  messages/s   p50 ms   p99 ms  hostile calls ended"
     );
     let alone = part("without", &host, None).await?;
-    let stop = Arc::new(AtomicBool::new(false));
     let ended = Arc::new(AtomicUsize::new(0));
-    let mut pranks = Vec::new();
+    let mut pranks = JoinSet::new();
     for module in 0..MODULES {
         for _ in 0..BODIES[module % BODIES.len()].0 {
-            let (host, stop, ended) = (Arc::clone(&host), Arc::clone(&stop), Arc::clone(&ended));
-            pranks.push(tokio::spawn(async move { prank(&host, module, &stop, &ended).await }));
+            let (host, ended) = (Arc::clone(&host), Arc::clone(&ended));
+            pranks.spawn(async move {
+                let ended = prank(&host, module, &ended).await;
+                ended.with_context(|| format!("the hostile module {module}"))
+            });
         }
     }
     tokio::time::sleep(BEFORE).await;
     let beside = part("with", &host, Some(&ended)).await?;
-    stop.store(true, Ordering::Relaxed);
-    for prank in pranks {
-        prank.abort();
+    // Who is not there any more has not been hostile to the end.
+    if let Some(failed) = pranks.try_join_next() {
+        let Err(e) = failed?;
+        return Err(e);
     }
+    pranks.shutdown().await;
+    let ended = ended.load(Ordering::Relaxed);
+    ensure!(ended > 0, "no call of a hostile module came to an end: nothing was hostile");
     let ratio = beside["p99_ms"].as_f64().unwrap_or(0.0) / alone["p99_ms"].as_f64().unwrap_or(1.0);
     println!("p99 with to without: {ratio:.2}");
-    Ok(json!({"without": alone, "with": beside, "p99_ratio": ratio}))
+    Ok(json!({"without": alone, "with": beside, "p99_ratio": ratio, "hostile_ended": ended}))
 }
 
 async fn part(name: &str, host: &Host, ended: Option<&AtomicUsize>) -> Result<Value> {
@@ -146,11 +154,11 @@ fn deploy(host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// One message of a hostile module after another.
-async fn prank(host: &Host, module: usize, stop: &AtomicBool, ended: &AtomicUsize) -> Result<()> {
+/// One message of a hostile module after another, until somebody stops it.
+async fn prank(host: &Host, module: usize, ended: &AtomicUsize) -> Result<Infallible> {
     let key: PrivateKey = CLIENT_KEY.parse()?;
     let mut connection = Connection::open(host.address(), host.token()).await?;
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         let (status, answer) =
             connection.send("POST", "/v1/msg-ids", br#"{"client_id":"acme"}"#).await?;
         ensure!(status == 201, "{status}");
@@ -175,5 +183,4 @@ async fn prank(host: &Host, module: usize, stop: &AtomicBool, ended: &AtomicUsiz
         ended.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(())
 }
