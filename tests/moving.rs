@@ -1,6 +1,9 @@
 //! Moving: a store with messages in every state, out of each backend and into each.
 
-use std::path::Path;
+#![allow(clippy::print_stdout, reason = "what was measured belongs beside the result")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -16,10 +19,10 @@ use surety_core::ports::{Catalog, Deployment, Found, Placed, Use};
 use surety_core::record::Sealed;
 use surety_core::refusal::Code;
 use surety_core::types::{Digest, MsgId, Time};
-use surety_store::{MoveError, Stores};
+use surety_store::{Exported, MoveError, Stores};
 use surety_tests::backend::Backend;
 use surety_tests::clock::VirtualClock;
-use surety_tests::fuse::{Fuse, fused_moving};
+use surety_tests::fuse::{Fuse, fused_export, fused_import};
 use surety_tests::rig::{Rig, envelope, text};
 use surety_tests::scripted::{Scripted, workflow};
 use tempfile::TempDir;
@@ -190,6 +193,29 @@ async fn goes_on(rig: &Rig, filled: &Filled, before: &[Vec<Sealed>], way: &str) 
     }
 }
 
+/// Imports what was exported, and asserts that all of it is there.
+async fn is_imported(
+    stores: &Stores,
+    folder: &Path,
+    exported: &Exported,
+    deployments: &[Deployed],
+    way: &str,
+) {
+    let imported = stores.import(folder).await.unwrap_or_else(|e| panic!("{way}: {e}"));
+    assert_eq!(imported.export, *exported, "{way}");
+    let again = stores.import(folder).await.unwrap();
+    assert_eq!((again.messages_new, again.msg_ids_new), (0, 0), "{way}");
+    assert!(again.reference.is_clean(), "I6: {way}: {:?}", again.reference);
+    assert_eq!(stores.moving.deployments().await.unwrap(), deployments, "{way}");
+    let catalog = &stores.catalog;
+    assert_eq!(catalog.canaries().await.unwrap(), [canary()], "{way}");
+    assert_eq!(catalog.workflows().await.unwrap().len(), 2, "{way}");
+    assert_eq!(catalog.revocations().await.unwrap()[0].reason, "a hole", "{way}");
+    assert_eq!(stores.clients.list().await.unwrap().len(), 2, "{way}");
+    let ids = stores.moving.msg_ids(None, 1_000).await.unwrap();
+    assert_eq!(ids.len() as u64, exported.msg_ids, "{way}");
+}
+
 async fn moved(from: &Backend, to: &Backend, folder: &Path) {
     let way = format!("from {} to {}", from.name(), to.name());
     let clock = Arc::new(VirtualClock::default());
@@ -207,27 +233,7 @@ async fn moved(from: &Backend, to: &Backend, folder: &Path) {
     source.stores.close().await;
 
     let stores = to.open(clock.clone());
-    // Interrupted before and after everything that is put.
-    for point in 0..12 {
-        let fuse = Fuse::at(point);
-        let fused = fused_moving(&stores, &fuse);
-        tokio::select! {
-            biased;
-            () = fuse.burnt() => {}
-            done = fused.import(folder) => { done.unwrap(); }
-        }
-    }
-    let imported = stores.import(folder).await.unwrap();
-    assert_eq!(imported.export, exported, "{way}");
-    let again = stores.import(folder).await.unwrap();
-    assert_eq!((again.messages_new, again.msg_ids_new), (0, 0), "{way}");
-    assert!(again.reference.is_clean(), "I6: {way}: {:?}", again.reference);
-    assert_eq!(stores.moving.deployments().await.unwrap(), deployments, "{way}");
-    let catalog = &stores.catalog;
-    assert_eq!(catalog.canaries().await.unwrap(), [canary()], "{way}");
-    assert_eq!(catalog.workflows().await.unwrap().len(), 2, "{way}");
-    assert_eq!(catalog.revocations().await.unwrap()[0].reason, "a hole", "{way}");
-    assert_eq!(stores.clients.list().await.unwrap().len(), 2, "{way}");
+    is_imported(&stores, folder, &exported, &deployments, &way).await;
     stores.close().await;
 
     let target = rig(to.open(clock.clone()), &clock);
@@ -280,8 +286,94 @@ async fn a_history_moves_that_is_larger_than_one_transaction() {
     }
 }
 
+/// An import that is interrupted at a point, and what must hold of what it has put.
+async fn import_until(stores: &Stores, folder: &Path, point: usize, all_ids: u64, way: &str) {
+    let fuse = Fuse::at(point);
+    let fused = fused_import(stores, &fuse);
+    tokio::select! {
+        biased;
+        () = fuse.burnt() => {}
+        done = fused.import(folder) => panic!("{way}: it was not interrupted: {done:?}"),
+    }
+    // Nobody can submit before all is there.
+    if !stores.clients.list().await.unwrap().is_empty() {
+        let ids = stores.moving.msg_ids(None, 1_000).await.unwrap();
+        assert_eq!(ids.len() as u64, all_ids, "I9: {way}");
+    }
+}
+
+#[tokio::test]
+async fn i9_an_import_that_is_interrupted_anywhere_is_gone_on_with() {
+    let clock = Arc::new(VirtualClock::default());
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let source = rig(Backend::all().remove(0).open(clock.clone()), &clock);
+    fill(&source).await;
+    let exported = source.stores.export(folder).await.unwrap();
+    let deployments = source.stores.moving.deployments().await.unwrap();
+    source.stores.close().await;
+    for to in Backend::all() {
+        // Before and after everything that is put, by a run without an interruption.
+        let (fuse, stores) = (Fuse::never(), to.open(clock.clone()));
+        fused_import(&stores, &fuse).import(folder).await.unwrap();
+        stores.close().await;
+        let points = fuse.points();
+        assert!(points > 20, "only {points} points into {}", to.name());
+        for point in 0..points {
+            let way = format!("into {}, interrupted at {point}", to.name());
+            let to = to.another();
+            let stores = to.open(clock.clone());
+            import_until(&stores, folder, point, exported.msg_ids, &way).await;
+            stores.close().await;
+            let stores = to.open(clock.clone());
+            is_imported(&stores, folder, &exported, &deployments, &way).await;
+            stores.close().await;
+        }
+        println!("{}: {points} points of an import", to.name());
+    }
+}
+
+/// What each file under a folder holds, by its place there.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let place = |file: &PathBuf| file.strip_prefix(folder).unwrap().to_owned();
+    files(folder).iter().map(|file| (place(file), std::fs::read(file).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn an_export_that_is_interrupted_anywhere_is_none_until_it_is_made_again() {
+    let nothing = Backend::all().remove(0).open(Arc::new(VirtualClock::default()));
+    for from in Backend::all() {
+        let clock = Arc::new(VirtualClock::default());
+        let source = rig(from.open(clock.clone()), &clock);
+        fill(&source).await;
+        // Before and after everything that is read.
+        let (whole, fuse) = (TempDir::new().unwrap(), Fuse::never());
+        let exported = fused_export(&source.stores, &fuse).export(whole.path()).await.unwrap();
+        let points = fuse.points();
+        assert!(points > 20, "only {points} points from {}", from.name());
+        for point in 0..points {
+            let way = format!("from {}, interrupted at {point}", from.name());
+            let (folder, fuse) = (TempDir::new().unwrap(), Fuse::at(point));
+            let fused = fused_export(&source.stores, &fuse);
+            tokio::select! {
+                biased;
+                () = fuse.burnt() => {}
+                done = fused.export(folder.path()) => panic!("{way}: it was not: {done:?}"),
+            }
+            let refused = nothing.import(folder.path()).await;
+            assert!(matches!(refused, Err(MoveError::Unfinished(..))), "{way}: {refused:?}");
+            let again = source.stores.export(folder.path()).await.unwrap();
+            assert_eq!(again, exported, "{way}");
+            assert!(contents(folder.path()) == contents(whole.path()), "{way}: other files");
+        }
+        println!("{}: {points} points of an export", from.name());
+        source.stores.close().await;
+    }
+    assert!(nothing.moving.msg_ids(None, 1).await.unwrap().is_empty());
+}
+
 /// All files under a folder.
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+fn files(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use surety_core::deployment::Deployed;
+use surety_core::canary::{Canary, Counts};
+use surety_core::deployment::{Change, Deployed, Revocation};
 use surety_core::effect::Entry;
 use surety_core::machine::{Loaded, Step};
 use surety_core::ports::{
-    Admission, AdmitError, Admitted, Archive, CommitError, Fault, Feeder, Found, Guarantee, Issued,
-    Lease, Moving, Page, PlaceError, Placed, Query, Reference, Reservation, ReserveError, Settled,
-    Ticket,
+    Admission, AdmitError, Admitted, Archive, Catalog, Client, Clients, CommitError, DeployError,
+    Fault, Feeder, Found, Guarantee, Issued, Lease, Moving, Page, PlaceError, Placed, Query,
+    Reference, Reservation, ReserveError, Settled, Ticket,
 };
 use surety_core::projection::Projection;
-use surety_core::types::{Digest, MsgId, MsgState, MsgType, Seq, Time};
+use surety_core::types::{ClientId, Digest, ModuleName, MsgId, MsgState, MsgType, Seq, Time};
 use surety_store::Stores;
 use tokio::sync::Notify;
 
@@ -71,21 +72,48 @@ impl Fuse {
 struct Fused {
     fuse: Arc<Fuse>,
     inner: Stores,
+    /// Whether calls pass it, too, that only read what is moved.
+    reads: bool,
 }
 
-/// Puts a fuse around what puts things that are moved.
+impl Fused {
+    fn of(stores: &Stores, fuse: &Arc<Fuse>, reads: bool) -> Arc<Self> {
+        Arc::new(Self { fuse: Arc::clone(fuse), inner: stores.clone(), reads })
+    }
+
+    async fn read<T>(&self, call: impl Future<Output = T>) -> T {
+        if self.reads { self.fuse.around(call).await } else { call.await }
+    }
+
+    fn moves(self: Arc<Self>, stores: &Stores) -> Stores {
+        let mut stores = stores.clone();
+        stores.moving = Arc::clone(&self) as _;
+        stores.catalog = Arc::clone(&self) as _;
+        stores.clients = self as _;
+        stores
+    }
+}
+
+/// Puts a fuse around everything that an import puts.
 #[must_use]
-pub fn fused_moving(stores: &Stores, fuse: &Arc<Fuse>) -> Stores {
-    let fused = Arc::new(Fused { fuse: Arc::clone(fuse), inner: stores.clone() });
-    let mut stores = stores.clone();
-    stores.moving = fused;
+pub fn fused_import(stores: &Stores, fuse: &Arc<Fuse>) -> Stores {
+    Fused::of(stores, fuse, false).moves(stores)
+}
+
+/// Puts a fuse around everything that an export reads.
+#[must_use]
+pub fn fused_export(stores: &Stores, fuse: &Arc<Fuse>) -> Stores {
+    let fused = Fused::of(stores, fuse, true);
+    let mut stores = Arc::clone(&fused).moves(stores);
+    stores.guarantee = Arc::clone(&fused) as _;
+    stores.archive = fused as _;
     stores
 }
 
 /// Puts a fuse around the ports that move messages.
 #[must_use]
 pub fn fused(stores: &Stores, fuse: &Arc<Fuse>) -> Stores {
-    let fused = Arc::new(Fused { fuse: Arc::clone(fuse), inner: stores.clone() });
+    let fused = Fused::of(stores, fuse, true);
     let mut stores = stores.clone();
     stores.guarantee = Arc::clone(&fused) as _;
     stores.feeder = Arc::clone(&fused) as _;
@@ -181,7 +209,7 @@ impl Archive for Fused {
 #[async_trait]
 impl Moving for Fused {
     async fn msg_ids(&self, after: Option<MsgId>, limit: usize) -> Result<Vec<Issued>, Fault> {
-        self.fuse.around(self.inner.moving.msg_ids(after, limit)).await
+        self.read(self.inner.moving.msg_ids(after, limit)).await
     }
     async fn place_ids(&self, ids: Vec<Issued>) -> Result<u64, PlaceError> {
         self.fuse.around(self.inner.moving.place_ids(ids)).await
@@ -193,15 +221,78 @@ impl Moving for Fused {
         self.fuse.around(self.inner.moving.place_archived(id, bundle)).await
     }
     async fn components(&self) -> Result<Vec<Digest>, Fault> {
-        self.fuse.around(self.inner.moving.components()).await
+        self.read(self.inner.moving.components()).await
     }
     async fn place_component(&self, component: Vec<u8>) -> Result<Placed, PlaceError> {
         self.fuse.around(self.inner.moving.place_component(component)).await
     }
     async fn deployments(&self) -> Result<Vec<Deployed>, Fault> {
-        self.fuse.around(self.inner.moving.deployments()).await
+        self.read(self.inner.moving.deployments()).await
     }
     async fn place_history(&self, history: Vec<Deployed>) -> Result<Placed, PlaceError> {
         self.fuse.around(self.inner.moving.place_history(history)).await
+    }
+}
+
+#[async_trait]
+impl Catalog for Fused {
+    async fn change_modules(&self, change: Change) -> Result<(), DeployError> {
+        self.fuse.around(self.inner.catalog.change_modules(change)).await
+    }
+    async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Fault> {
+        self.read(self.inner.catalog.component(digest)).await
+    }
+    async fn modules(&self) -> Result<Vec<Deployed>, Fault> {
+        self.read(self.inner.catalog.modules()).await
+    }
+    async fn history(&self, name: &ModuleName) -> Result<Vec<Deployed>, Fault> {
+        self.read(self.inner.catalog.history(name)).await
+    }
+    async fn canaries(&self) -> Result<Vec<Canary>, Fault> {
+        self.read(self.inner.catalog.canaries()).await
+    }
+    async fn count_canary(
+        &self,
+        name: &ModuleName,
+        started_at: Time,
+        counts: &Counts,
+    ) -> Result<Option<Canary>, Fault> {
+        self.fuse.around(self.inner.catalog.count_canary(name, started_at, counts)).await
+    }
+    async fn revoke(&self, revocation: Revocation) -> Result<(), Fault> {
+        self.fuse.around(self.inner.catalog.revoke(revocation)).await
+    }
+    async fn revocations(&self) -> Result<Vec<Revocation>, Fault> {
+        self.read(self.inner.catalog.revocations()).await
+    }
+    async fn put_workflow(
+        &self,
+        msg_type: MsgType,
+        version: u32,
+        text: Arc<str>,
+    ) -> Result<(), DeployError> {
+        self.fuse.around(self.inner.catalog.put_workflow(msg_type, version, text)).await
+    }
+    async fn remove_workflow(&self, msg_type: &MsgType, version: u32) -> Result<(), Fault> {
+        self.fuse.around(self.inner.catalog.remove_workflow(msg_type, version)).await
+    }
+    async fn workflows(&self) -> Result<Vec<Arc<str>>, Fault> {
+        self.read(self.inner.catalog.workflows()).await
+    }
+    async fn revision(&self) -> Result<u64, Fault> {
+        self.read(self.inner.catalog.revision()).await
+    }
+}
+
+#[async_trait]
+impl Clients for Fused {
+    async fn put(&self, client: Client) -> Result<(), Fault> {
+        self.fuse.around(self.inner.clients.put(client)).await
+    }
+    async fn get(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, Fault> {
+        self.read(self.inner.clients.get(client_id)).await
+    }
+    async fn list(&self) -> Result<Vec<Arc<Client>>, Fault> {
+        self.read(self.inner.clients.list()).await
     }
 }
