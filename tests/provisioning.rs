@@ -1,11 +1,12 @@
-//! `surety aws plan|apply|policy` and `surety doctor`: the real binary against
-//! DynamoDB and SQS on loopback.
+//! `surety aws plan|apply|policy`, `surety doctor`, and the start of a host: the real
+//! binary against DynamoDB and SQS on loopback.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate,
@@ -14,7 +15,8 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 use surety_cloud::{Chaos, Dynamo, FaultPlan, Knob, RealClock, Sqs};
-use surety_tests::host::binary;
+use surety_tests::host::{Host, binary, path};
+use surety_tests::servers::credentials;
 use tempfile::TempDir;
 
 const KEYS: [(&str, &str); 3] = [
@@ -24,6 +26,12 @@ const KEYS: [(&str, &str); 3] = [
     ("AWS_EC2_METADATA_DISABLED", "true"),
 ];
 
+/// How long a host may take to say that it does not start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it is looked again whether it has ended.
+const LOOK_EACH: Duration = Duration::from_millis(20);
+
 /// How a command ended.
 struct Ended {
     code: i32,
@@ -32,6 +40,14 @@ struct Ended {
 }
 
 impl Ended {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        let code = output.status.code();
+        let code = code.unwrap_or_else(|| panic!("it had to be killed\n{out}\n{err}"));
+        Self { code, out, err }
+    }
+
     #[track_caller]
     fn with(self, code: i32) -> Self {
         let Self { code: was, out, err } = &self;
@@ -45,12 +61,8 @@ impl Ended {
     }
 }
 
-async fn surety(config: &Path, args: &[&str]) -> Ended {
-    surety_as(config, args, &KEYS).await
-}
-
 /// The command with no other of AWS's variables than these.
-async fn surety_as(config: &Path, args: &[&str], who: &[(&str, &str)]) -> Ended {
+fn command(config: &Path, args: &[&str], who: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary());
     command.args(args).arg("--config").arg(config);
     let keys = KEYS.map(|(key, _)| key);
@@ -60,13 +72,34 @@ async fn surety_as(config: &Path, args: &[&str], who: &[(&str, &str)]) -> Ended 
         command.env_remove(variable);
     }
     command.envs(who.iter().copied());
+    command
+}
+
+async fn surety(config: &Path, args: &[&str]) -> Ended {
+    surety_as(config, args, &KEYS).await
+}
+
+async fn surety_as(config: &Path, args: &[&str], who: &[(&str, &str)]) -> Ended {
+    let mut command = command(config, args, who);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended {
-        code: output.status.code().expect("it was not killed"),
-        out: text(output.stdout),
-        err: text(output.stderr),
-    }
+    Ended::of(output)
+}
+
+/// The same of a command that goes on for ever if it is not refused.
+async fn refused(config: &Path, args: &[&str]) -> Ended {
+    let mut command = command(config, args, &KEYS);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let wait = move || {
+        let (mut child, begun) = (command.spawn().unwrap(), Instant::now());
+        while child.try_wait().unwrap().is_none() {
+            if begun.elapsed() > PATIENCE {
+                child.kill().unwrap();
+            }
+            std::thread::sleep(LOOK_EACH);
+        }
+        child.wait_with_output().unwrap()
+    };
+    Ended::of(tokio::task::spawn_blocking(wait).await.unwrap())
 }
 
 /// An account of AWS.
@@ -96,8 +129,12 @@ impl Cloud {
         std::fs::write(self.folder.path().join("surety.toml"), text).unwrap();
     }
 
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("surety.toml")
+    }
+
     async fn surety(&self, args: &[&str]) -> Ended {
-        surety(&self.folder.path().join("surety.toml"), args).await
+        surety(&self.config(), args).await
     }
 
     /// What is to be changed.
@@ -264,6 +301,37 @@ async fn what_would_lose_data_is_refused() {
     let changed = cloud.plan().await;
     assert_eq!(changed.len(), 2, "{changed:?}");
     assert!(changed.iter().all(|line| line.ends_with("VisibilityTimeout from 30 to 60")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_does_not_start_on_tables_of_another_version() {
+    let cloud = Cloud::start().await;
+    cloud.apply().await;
+    let data = cloud.folder.path().join("data");
+    let (config, data_folder) = (path(&cloud.config()), path(&data));
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--development", "--data", &data_folder];
+    // Of a later surety, and of one that is not there yet.
+    for version in [99, 0] {
+        cloud.note("version", version).await;
+        let before = cloud.dynamo.calls();
+        let ended = refused(&cloud.config(), &serve).await.with(1);
+        let words = ["t-catalog", &format!("version {version}"), "use the surety that wrote them"];
+        for word in words {
+            assert!(ended.err.contains(word), "{word}: {}", ended.err);
+        }
+        assert_eq!(ended.out, "", "it says where it listens");
+        let after = cloud.dynamo.calls();
+        for change in ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"] {
+            assert_eq!(before.get(change), after.get(change), "{change}");
+        }
+    }
+    // Nothing else was in the way.
+    cloud.note("version", 1).await;
+    let started = move || {
+        credentials();
+        Host::start_with(&data, &["--config", &config]).stop()
+    };
+    assert!(tokio::task::spawn_blocking(started).await.unwrap(), "the host stops");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
