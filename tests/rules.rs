@@ -245,7 +245,7 @@ fn workflows_are_refused_with_the_place() {
         (
             with("/schema", json!({"$ref": "https://example.com/a.json"})),
             Code::WorkflowInvalid,
-            "/schema",
+            "/schema/$ref",
         ),
         (with("/schema", json!({"type": "wrong"})), Code::WorkflowInvalid, "/schema/type"),
     ];

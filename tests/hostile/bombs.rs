@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::component::{core, encode, with_manifest};
 use crate::{Case, End, manifest};
@@ -69,6 +69,17 @@ pub(crate) fn cases() -> Vec<Case> {
     };
     let mut cases: Vec<Case> = rows.into_iter().enumerate().map(with_manifest).collect();
     let padded = manifest(99, &json!({})).replacen('{', &format!("{{{}", " ".repeat(300_000)), 1);
+    for keyword in ["settings", "reads"] {
+        let plain = format!("\"{keyword}\":true");
+        let manifest = manifest(98, &json!({}));
+        let manifest = manifest.replacen(&plain, &format!("\"{keyword}\":{}", doubling()), 1);
+        cases.push(Case {
+            name: "a schema that doubles at each reference",
+            module: crate::component::with_manifest(items(""), &manifest),
+            settings: json!({}),
+            end: Refused("module_invalid", "things of one place in a value"),
+        });
+    }
     cases.push(Case {
         name: "a large manifest",
         module: crate::component::with_manifest(items(""), &padded),
@@ -76,6 +87,15 @@ pub(crate) fn cases() -> Vec<Case> {
         end: Refused("module_invalid", "`manifest_bytes_max`"),
     });
     cases
+}
+
+/// A schema that looks at a value in 2^60 ways.
+fn doubling() -> Value {
+    let to = |n: usize| json!({"$ref": format!("#/$defs/a{n}")});
+    let twice = |n: usize| (format!("a{n}"), json!({"allOf": [to(n + 1), to(n + 1)]}));
+    let mut defs: Map<String, Value> = (0..60).map(twice).collect();
+    defs.insert("a60".to_owned(), json!({"type": "object"}));
+    json!({"$ref": "#/$defs/a0", "$defs": defs})
 }
 
 fn items(items: &str) -> Vec<u8> {

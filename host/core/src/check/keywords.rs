@@ -1,5 +1,8 @@
 //! JSON Schema keywords, as both sides of a comparison see them.
 
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::schema::Schema;
@@ -40,51 +43,38 @@ pub(super) fn fact(schema: &Map<String, Value>, keyword: &str) -> Option<String>
     apart.then_some(text)
 }
 
-/// A schema's document, in which its references lead somewhere.
-#[derive(Clone, Copy)]
-pub(super) struct Document<'a>(Option<&'a Value>);
+/// How often names are matched with patterns in one walk over a schema: the names of its
+/// properties times the patterns beside them, wherever references lead to them.
+const MATCHES_MAX: u32 = 100_000;
 
-impl<'a> Document<'a> {
-    /// With a schema inside that has a base of its own no reference is followed:
-    /// what it means depends on where it stands.
-    pub(super) fn new(root: &'a Value) -> Self {
-        fn has_base(value: &Value) -> bool {
-            match value {
-                Value::Object(members) => members.contains_key("$id") || inside(value),
-                _ => inside(value),
-            }
-        }
-        fn inside(value: &Value) -> bool {
-            match value {
-                Value::Object(members) => members.values().any(has_base),
-                Value::Array(items) => items.iter().any(has_base),
-                _ => false,
-            }
-        }
-        Self((!inside(root)).then_some(root))
+/// The patterns that a walk meets, each compiled once.
+pub(super) struct Patterns {
+    compiled: RefCell<HashMap<String, Option<Schema>>>,
+    left: Cell<u32>,
+}
+
+impl Patterns {
+    pub(super) fn new() -> Self {
+        Self { compiled: RefCell::default(), left: Cell::new(MATCHES_MAX) }
     }
 
-    /// The schema that a reference leads to: a JSON Pointer behind `#`.
-    pub(super) fn resolve(self, reference: &str) -> Option<&'a Value> {
-        let pointer = reference.strip_prefix('#')?;
-        // Neither percent-encoded pointers nor names of anchors are followed.
-        if pointer.contains('%') {
-            return None;
+    /// Whether a name matches a pattern; nothing when too much was matched already. One
+    /// that does not compile matches nothing; the schema that it stands in does not
+    /// compile either.
+    pub(super) fn matches(&self, pattern: &str, name: &str) -> Option<bool> {
+        self.left.set(self.left.get().checked_sub(1)?);
+        let mut compiled = self.compiled.borrow_mut();
+        if !compiled.contains_key(pattern) {
+            compiled.insert(pattern.to_owned(), keyword("pattern", &json!(pattern)));
         }
-        self.0?.pointer(pointer)
+        let schema = compiled.get(pattern)?;
+        Some(schema.as_ref().is_some_and(|schema| schema.check(&json!(name)).is_empty()))
     }
 }
 
-/// Whether a name matches a pattern. One that does not compile matches nothing;
-/// the schema that it stands in does not compile either.
-pub(super) fn pattern_matches(pattern: &str, name: &str) -> bool {
-    fulfils("pattern", &json!(pattern), &json!(name)).unwrap_or(false)
-}
-
-/// Whether a value fulfils a keyword; nothing, if the keyword does not compile.
-pub(super) fn fulfils(keyword: &str, argument: &Value, value: &Value) -> Option<bool> {
-    let schema = Schema::compile(&json!({ keyword: argument })).ok()?;
-    Some(schema.check(value).is_empty())
+/// A schema of one keyword, if it compiles.
+pub(super) fn keyword(keyword: &str, argument: &Value) -> Option<Schema> {
+    Schema::compile(&json!({ keyword: argument })).ok()
 }
 
 /// Keywords that refuse no value.

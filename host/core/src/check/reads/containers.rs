@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Place, Problem, Reader, is_of_one_kind};
-use crate::check::keywords::{pattern_matches, token};
+use crate::check::keywords::token;
 use crate::check::shape::{Array, Object, Parts, Shape, Text};
 
 impl Reader<'_> {
@@ -114,21 +114,34 @@ impl Reader<'_> {
                 .and_then(Value::as_object)
                 .is_some_and(|p| p.contains_key(name))
         };
-        let matching = |name: &str| -> Vec<&Value> {
-            let all = patterns.into_iter().flatten();
-            let all = all.filter(|(pattern, _)| pattern_matches(pattern, name));
-            all.map(|(_, schema)| schema).collect()
+        let matching = |name: &str| -> Option<Vec<&Value>> {
+            let mut matching = Vec::new();
+            for (pattern, schema) in patterns.into_iter().flatten() {
+                if self.patterns.matches(pattern, name)? {
+                    matching.push(schema);
+                }
+            }
+            Some(matching)
         };
         let additional = keyword == "additionalProperties";
         let mut problems = Vec::new();
         for (name, slot) in object.known.iter().filter(|(_, slot)| !slot.is_empty()) {
             let surely = one_kind && slot.must;
-            match additional {
-                true if is_property(name) || !matching(name).is_empty() => {}
-                true => problems.extend(self.member(&slot.shape, argument, place, name, surely)),
-                false => matching(name).into_iter().for_each(|schema| {
-                    problems.extend(self.member(&slot.shape, schema, place, name, surely));
-                }),
+            if additional && is_property(name) {
+                continue;
+            }
+            let Some(matching) = matching(name) else {
+                let detail = "has more names and patterns than are matched";
+                problems.push(place.problem(keyword, false, detail));
+                break;
+            };
+            let schemas = match additional {
+                true if matching.is_empty() => vec![argument],
+                true => Vec::new(),
+                false => matching,
+            };
+            for schema in schemas {
+                problems.extend(self.member(&slot.shape, schema, place, name, surely));
             }
         }
         // Members of any other name may match each pattern or none.

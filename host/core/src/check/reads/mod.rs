@@ -12,8 +12,9 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::keywords::{Document, fact, is_silent};
+use super::keywords::{Patterns, fact, is_silent};
 use super::shape::{Facts, Parts, Shape};
+use crate::schema::Document;
 
 /// How deep schemas are followed. Shapes end before.
 const DEPTH_MAX: u32 = 64;
@@ -39,7 +40,8 @@ pub(super) struct Problem {
 
 /// What is not proven of a shape, nothing if all is.
 pub(super) fn problems(shape: &Shape, reads: &Value) -> Vec<Problem> {
-    let reader = Reader { document: Document::new(reads), left: Cell::new(STEPS_MAX) };
+    let (document, left) = (Document::new(reads), Cell::new(STEPS_MAX));
+    let reader = Reader { document, left, patterns: Patterns::new() };
     reader.check(shape, reads, &Place { pointer: String::new(), depth: 0 })
 }
 
@@ -47,6 +49,7 @@ pub(super) fn problems(shape: &Shape, reads: &Value) -> Vec<Problem> {
 struct Reader<'a> {
     document: Document<'a>,
     left: Cell<u32>,
+    patterns: Patterns,
 }
 
 /// Where in the value, and how deep in the schema.

@@ -1,11 +1,10 @@
 //! Keywords that hold no schemas.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Place, Problem, Verdict, is_of_one_kind};
-use crate::check::keywords::fulfils;
+use crate::check::keywords::keyword as schema_of;
 use crate::check::shape::{Number, Parts, Shape, Text};
-use crate::schema::Schema;
 
 /// What is said of a keyword of all values; nothing, if it is none of these.
 pub(super) fn check(parts: &Parts, keyword: &str, argument: &Value) -> Option<Verdict> {
@@ -90,7 +89,7 @@ fn by_value(parts: &Parts, keyword: &str, argument: &Value) -> Option<Verdict> {
         return None;
     }
     let values = parts.values()?;
-    let schema = Schema::compile(&json!({ keyword: argument })).ok()?;
+    let schema = schema_of(keyword, argument)?;
     let fits = values.iter().filter(|value| schema.check(value).is_empty()).count();
     Some(Verdict::of(fits == values.len(), fits == 0))
 }
@@ -163,8 +162,8 @@ fn length((min, max): (u64, u64), keyword: &str, argument: &Value) -> Verdict {
 /// Listed strings beside other kinds of value.
 fn texts(text: &Text, keyword: &str, argument: &Value) -> Verdict {
     let Some(values) = &text.values else { return Verdict::Unknown };
-    let fits: Option<Vec<bool>> =
-        values.iter().map(|s| fulfils(keyword, argument, &Value::from(s.as_str()))).collect();
-    let Some(fits) = fits else { return Verdict::Unknown };
+    let Some(schema) = schema_of(keyword, argument) else { return Verdict::Unknown };
+    let fits: Vec<bool> =
+        values.iter().map(|s| schema.check(&Value::from(s.as_str())).is_empty()).collect();
     Verdict::of(fits.iter().all(|fits| *fits), fits.iter().all(|fits| !fits))
 }

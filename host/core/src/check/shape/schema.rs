@@ -6,7 +6,8 @@ use std::cell::Cell;
 use serde_json::{Map, Value};
 
 use super::{Array, Facts, Number, Object, Parts, Shape, Slot, Text};
-use crate::check::keywords::{Document, fact, pattern_matches};
+use crate::check::keywords::{Patterns, fact};
+use crate::schema::Document;
 
 /// How deep schemas are followed into each other; what is deeper may be anything.
 /// A schema that refers to itself has no other end.
@@ -17,12 +18,14 @@ const SCHEMAS_MAX: u32 = 5_000;
 
 /// The shape of what a schema admits.
 pub(in crate::check) fn of_schema(root: &Value) -> Shape {
-    Schemas { document: Document::new(root), left: Cell::new(SCHEMAS_MAX) }.shape(root, 0)
+    let (document, left) = (Document::new(root), Cell::new(SCHEMAS_MAX));
+    Schemas { document, left, patterns: Patterns::new() }.shape(root, 0)
 }
 
 struct Schemas<'a> {
     document: Document<'a>,
     left: Cell<u32>,
+    patterns: Patterns,
 }
 
 impl Schemas<'_> {
@@ -96,7 +99,9 @@ impl Schemas<'_> {
         object.rest = by_pattern.iter().fold(further, |rest, (_, shape)| rest.join(shape));
         if let Some(Value::Object(properties)) = schema.get("properties") {
             for (name, schema) in properties {
-                let matching = by_pattern.iter().filter(|(p, _)| pattern_matches(p, name));
+                // What was not matched any more is left out, and may be anything.
+                let matches = |p: &str| self.patterns.matches(p, name).unwrap_or(false);
+                let matching = by_pattern.iter().filter(|(p, _)| matches(p));
                 let shape = self.shape(schema, depth);
                 let shape = matching.fold(shape, |shape, (_, more)| shape.meet(more));
                 object.known.insert(name.clone(), Slot { must: false, shape });
