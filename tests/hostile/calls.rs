@@ -44,6 +44,12 @@ fn rows() -> Vec<Row> {
         row!("recursion", usual, Parked("trap: call stack exhausted", 1)),
         row!("start-trap", usual, Parked("trap: wasm `unreachable`", 1)),
         row!("start-loop", usual, Parked(fuel, 1)),
+        row!(
+            "start-lying-log",
+            usual,
+            Parked("trap: what the action handed over cannot be read", 1)
+        ),
+        row!("start-invalid-log", usual, Parked("invalid utf-8", 1)),
         row!("lying-string", usual, Parked("trap: what the action handed over cannot be read", 1)),
         row!("huge-string", usual, Parked("limit: the limit `output_bytes_max` of", 1)),
         row!("invalid-utf8", usual, Parked("invalid utf-8", 1)),

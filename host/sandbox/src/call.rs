@@ -1,6 +1,7 @@
 //! One call of an action or a validator: a fresh instance, from its first
 //! instruction to an end that is always an answer or a failure.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -297,20 +298,25 @@ impl Compiled {
         if text.ends_with(HANDLE_LIMIT) {
             return limit("handles_max", self.limits.handles_max.into());
         }
-        match (trap, phase) {
-            (Some(trap), _) => {
-                let text = trap.to_string();
-                let name = text.strip_prefix("wasm trap: ").unwrap_or(&text);
-                Stopped::Guest(Failure::new(FailureKind::Trap, name))
-            }
-            // What is left is text or a pointer that makes no sense.
-            (None, Phase::Running) => {
-                let detail = format!("what the action handed over cannot be read: {text}");
-                Stopped::Guest(Failure::new(FailureKind::Trap, detail))
-            }
-            (None, Phase::Starting) => Stopped::Host(host_failure(error)),
+        if let Some(trap) = trap {
+            let text = trap.to_string();
+            let name = text.strip_prefix("wasm trap: ").unwrap_or(&text);
+            return Stopped::Guest(Failure::new(FailureKind::Trap, name));
         }
+        if matches!(phase, Phase::Starting) && (self.fuel(store) == 0 || is_of_system(error)) {
+            return Stopped::Host(host_failure(error));
+        }
+        // What is left is text or a pointer that makes no sense. A guest can hand it over
+        // before it is called, from its start function, which uses fuel.
+        let detail = format!("what the action handed over cannot be read: {text}");
+        Stopped::Guest(Failure::new(FailureKind::Trap, detail))
     }
+}
+
+/// Whether the system refused something, which no guest can make it do: instances that
+/// start behind each other are allocated one by one.
+fn is_of_system(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| cause.is::<io::Error>() || cause.is::<rustix::io::Errno>())
 }
 
 /// What a message's record in WIT borrows from.

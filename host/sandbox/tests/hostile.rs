@@ -248,6 +248,20 @@ async fn what_the_host_writes_has_to_fit() {
 }
 
 #[tokio::test]
+async fn what_a_start_function_hands_over_is_the_guests() {
+    let bench = Bench::new(limits());
+    for start in [
+        "(call $log (i32.const 3) (i32.const -16) (i32.const 64))",
+        "(i32.store (i32.const 0) (i32.const -1)) (call $log (i32.const 3) (i32.const 0) (i32.const 4))",
+    ] {
+        let core = core(&format!("(func $start {start}) (start $start)"), DONE);
+        let failure = bench.run_core(&core).await.outcome.unwrap_err();
+        assert_eq!(failure.kind, Trap, "{failure}");
+        assert!(failure.detail.starts_with("what the action handed over"), "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn a_start_function_is_inside_the_limits() {
     let limits = Limits { fuel_max: 10_000, ..limits() };
     let core = core("(func $start (loop $l (br $l))) (start $start)", DONE);
