@@ -41,6 +41,11 @@ pub(crate) fn cases() -> Vec<Case> {
         ("functions of 49,000 locals", items(&locals()), Done),
         ("constant data", items(&data()), Done),
         (
+            "passive elements",
+            items(&format!("(func $f) (elem func{})", repeated(" $f", 1_000_000))),
+            Refused("module_invalid", "`passive_elements_max`"),
+        ),
+        (
             "nested components",
             nested(20, ""),
             Refused("module_invalid", "nested deeper than `nesting_max`"),

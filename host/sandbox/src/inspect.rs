@@ -6,7 +6,7 @@ use surety_core::refusal::{Code, Finding, Refusal};
 use surety_core::types::Digest;
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wasmparser::types::TypesRef;
-use wasmparser::{Parser, Payload, Validator};
+use wasmparser::{ElementItems, ElementKind, Parser, Payload, Validator};
 
 use crate::engine;
 use crate::limits::Limits;
@@ -14,6 +14,11 @@ use crate::shape::{self, LOG_WRITE, RUN, VALIDATE};
 
 /// Components and modules inside each other. A composed action has two levels.
 const NESTING_MAX: usize = 16;
+
+/// Elements of passive segments, all core modules together. Each instance of a module has
+/// its own copies, 16 bytes an element, which no limit of memory counts: these times the
+/// default `core_instances_max` are 4 MiB. Today's toolchains make active segments alone.
+const PASSIVE_ELEMENTS_MAX: u64 = 4_096;
 
 /// Findings that are listed, and the bytes of a name in one. A hostile component
 /// can have a million imports.
@@ -187,7 +192,7 @@ struct Outline<'a> {
 
 fn outline(component: &[u8]) -> Result<Outline<'_>, Refusal> {
     let mut outline = Outline { imports: Vec::new(), manifests: Vec::new() };
-    let mut depth = 0;
+    let (mut depth, mut passive) = (0, 0);
     for payload in Parser::new(0).parse_all(component) {
         match payload.map_err(malformed)? {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
@@ -202,6 +207,22 @@ fn outline(component: &[u8]) -> Result<Outline<'_>, Refusal> {
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
                     outline.imports.push(import.map_err(malformed)?.name.name);
+                }
+            }
+            Payload::ElementSection(segments) => {
+                for segment in segments {
+                    let segment = segment.map_err(malformed)?;
+                    if matches!(segment.kind, ElementKind::Passive) {
+                        passive += u64::from(match segment.items {
+                            ElementItems::Functions(items) => items.count(),
+                            ElementItems::Expressions(_, items) => items.count(),
+                        });
+                    }
+                }
+                if passive > PASSIVE_ELEMENTS_MAX {
+                    return Err(invalid(format!(
+                        "the component has more elements in passive segments than `passive_elements_max`, which is {PASSIVE_ELEMENTS_MAX}"
+                    )));
                 }
             }
             Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {

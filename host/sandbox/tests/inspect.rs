@@ -68,6 +68,23 @@ fn features_that_no_action_needs_are_refused() {
 }
 
 #[test]
+fn elements_that_no_limit_of_memory_counts_are_few() {
+    let segment = |kind: &str, count: usize| format!("(elem {kind} func{})", " $f".repeat(count));
+    let with = |segments: &str| action(&core(&format!("(func $f) {segments}"), DONE));
+    let few = segment("", 1_000).repeat(4) + &segment("declare", 100_000);
+    inspect(&with(&few), &Limits::default()).unwrap();
+    let table = format!("(table 100000 funcref) {}", segment("(i32.const 0)", 100_000));
+    inspect(&with(&table), &Limits::default()).unwrap();
+    let many = segment("", 1_000).repeat(5);
+    assert_invalid(&with(&many), "`passive_elements_max`, which is 4096");
+    let nulls = "(elem funcref".to_owned() + &" (ref.null func)".repeat(4_097) + ")";
+    assert_invalid(&with(&nulls), "`passive_elements_max`, which is 4096");
+    // All modules together, at any level.
+    let modules = format!("(core module (func $f) {})", segment("", 2_500)).repeat(2);
+    assert_invalid(&text(&format!("(component (component {modules}))")), "`passive_elements_max`");
+}
+
+#[test]
 fn the_manifest_is_there_once_and_valid() {
     let bare = encode(&core("", DONE), None);
     let valid = manifest("hostile", "1.0.0");
