@@ -346,7 +346,7 @@ impl Actions for Sandbox {
         call: Call,
         outside: Arc<dyn Outside>,
     ) -> Result<Ran, Fault> {
-        Ok(self.measure(module, &call, outside).await?.ran)
+        Ok(self.measure(module, &call, outside, &always).await?.ran)
     }
 
     async fn validate(
@@ -355,37 +355,58 @@ impl Actions for Sandbox {
         message: &Message,
         now: Time,
     ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
-        Ok(self.measure_validation(module, message, now).await?.found)
+        Ok(self.measure_validation(module, message, now, &always).await?.found)
     }
+}
+
+/// Whether a call may begin. Asked when it is its turn, which it may have waited for.
+pub type May<'a> = &'a (dyn Fn() -> Result<(), Fault> + Sync);
+
+/// It may.
+///
+/// # Errors
+/// None.
+pub fn always() -> Result<(), Fault> {
+    Ok(())
 }
 
 impl Sandbox {
     /// Runs one call of an action, as [`Actions::run`], and says what it took.
     ///
     /// # Errors
-    /// The host's own failures.
+    /// The host's own failures, and why it may not begin.
     pub async fn measure(
         &self,
         module: &Module,
         call: &Call,
         outside: Arc<dyn Outside>,
+        may: May<'_>,
     ) -> Result<Measured, Fault> {
         let (compiled, entry, _turn) = self.enter(module).await?;
-        entry.run(compiled.run(module, call, outside, &entry)).await
+        let run = async {
+            may()?;
+            compiled.run(module, call, outside, &entry).await
+        };
+        entry.run(run).await
     }
 
     /// Runs a validator on a message, as [`Actions::validate`], and says what it took.
     ///
     /// # Errors
-    /// The host's own failures.
+    /// The host's own failures, and why it may not begin.
     pub async fn measure_validation(
         &self,
         module: &Module,
         message: &Message,
         now: Time,
+        may: May<'_>,
     ) -> Result<Validated, Fault> {
         let (compiled, entry, _turn) = self.enter(module).await?;
-        entry.run(compiled.validate(module, message, now, &entry)).await
+        let run = async {
+            may()?;
+            compiled.validate(module, message, now, &entry).await
+        };
+        entry.run(run).await
     }
 
     /// A deployment, put together with what its component says of itself, and with

@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use support::{
@@ -12,7 +13,7 @@ use support::{
 };
 use surety_core::effect::Closed;
 use surety_core::machine::Ran;
-use surety_core::ports::Actions;
+use surety_core::ports::{Actions, Fault};
 use surety_core::record::FailureKind::{Limit, Permanent, Timeout, Transient, Trap};
 use surety_sandbox::Limits;
 
@@ -105,6 +106,28 @@ async fn more_calls_than_the_pool_has_room_for_wait() {
     for ran in [a, b, c] {
         assert_eq!(ran.unwrap().outcome.unwrap_err().kind, Timeout);
     }
+}
+
+#[tokio::test]
+async fn a_call_that_may_not_begin_any_more_when_it_is_its_turn_does_not() {
+    let bench = Bench::new(Limits { concurrency: 1, wall_ms_max: 20, ..limits() });
+    let slow = bench.deploy(&action(&core("", LOOP)));
+    let next = with_manifest(encode(&core("", DONE), None), &manifest("next", "1.0.0"));
+    let next = bench.deploy(&next);
+    let revoked = AtomicBool::new(false);
+    let may = || match revoked.load(Ordering::SeqCst) {
+        true => Err(Fault::Unavailable("revoked".to_owned())),
+        false => Ok(()),
+    };
+    let call = call();
+    let run = |module| bench.sandbox.measure(module, &call, Arc::new(Closed), &may);
+    let waits = async {
+        tokio::task::yield_now().await; // behind the slow one
+        tokio::join!(run(&next), async { revoked.store(true, Ordering::SeqCst) }).0
+    };
+    let (slow, next) = tokio::join!(run(&slow), waits);
+    assert_eq!(slow.unwrap().ran.outcome.unwrap_err().kind, Timeout);
+    assert!(matches!(next, Err(Fault::Unavailable(why)) if why == "revoked"));
 }
 
 #[tokio::test]

@@ -112,8 +112,8 @@ impl Routes {
         self.withheld(digest).is_none().then_some(canary)
     }
 
-    /// A call that waited for its turn may have been overtaken by a revocation. Its
-    /// ticket comes again, and finds that.
+    /// A call may have been overtaken by a revocation, while it waited for its turn in
+    /// the sandbox as well. Its ticket comes again, and finds that.
     fn check(&self, module: &Module) -> Result<(), Fault> {
         match self.withheld(module.digest) {
             None => Ok(()),
@@ -151,12 +151,13 @@ impl Actions for Routes {
         call: Call,
         outside: Arc<dyn Outside>,
     ) -> Result<Ran, Fault> {
-        self.check(module)?;
+        let may = || self.check(module);
+        may()?;
         if !self.canaries.any() {
-            return self.sandbox.run(module, call, outside).await;
+            return Ok(self.sandbox.measure(module, &call, outside, &may).await?.ran);
         }
         let started = Instant::now();
-        let ran = self.sandbox.run(module, call, outside).await?;
+        let ran = self.sandbox.measure(module, &call, outside, &may).await?.ran;
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.canaries.time(module, micros);
         Ok(ran)
@@ -168,7 +169,8 @@ impl Actions for Routes {
         message: &Message,
         now: Time,
     ) -> Result<Result<Vec<Finding>, Failure>, Fault> {
-        self.check(module)?;
-        self.sandbox.validate(module, message, now).await
+        let may = || self.check(module);
+        may()?;
+        Ok(self.sandbox.measure_validation(module, message, now, &may).await?.found)
     }
 }
