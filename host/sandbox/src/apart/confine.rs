@@ -80,7 +80,7 @@ mod system {
     }
 
     /// What allocating, computing and ending take. All else ends the process.
-    const CALLS: [libc::c_long; 24] = [
+    const CALLS: [libc::c_long; 23] = [
         libc::SYS_brk,
         libc::SYS_clock_gettime,
         libc::SYS_close,
@@ -104,7 +104,6 @@ mod system {
         libc::SYS_sched_getaffinity,
         libc::SYS_sched_yield,
         libc::SYS_sigaltstack,
-        libc::SYS_tgkill,
     ];
 
     /// Reading and writing, each from and to these descriptors alone.
@@ -128,13 +127,16 @@ mod system {
     fn filter(arch: TargetArch) -> Result<BpfProgram, seccompiler::BackendError> {
         let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
             CALLS.into_iter().map(|call| (call, Vec::new())).collect();
+        let first_is = |value: u64| {
+            let (length, equal) = (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq);
+            SeccompRule::new(vec![SeccompCondition::new(0, length, equal, value)?])
+        };
         for (call, descriptors) in STREAMS {
-            let is = |descriptor: &u64| {
-                let (length, equal) = (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq);
-                SeccompRule::new(vec![SeccompCondition::new(0, length, equal, *descriptor)?])
-            };
-            rules.insert(call, descriptors.iter().map(is).collect::<Result<_, _>>()?);
+            let rules_of = descriptors.iter().map(|descriptor| first_is(*descriptor));
+            rules.insert(call, rules_of.collect::<Result<_, _>>()?);
         }
+        // To abort is to send oneself a signal.
+        rules.insert(libc::SYS_tgkill, vec![first_is(std::process::id().into())?]);
         let (others, these) = (SeccompAction::KillProcess, SeccompAction::Allow);
         SeccompFilter::new(rules, others, these, arch)?.try_into()
     }
@@ -148,5 +150,41 @@ mod system {
 
     pub(super) fn seccomp() -> std::io::Result<bool> {
         Ok(false)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::{self, Command, ExitStatus};
+
+    /// Set where this test runs itself: whom it is to signal.
+    const WHOM: &str = "SURETY_TEST_SIGNALS";
+
+    fn ends_by_signalling(whom: &str) -> ExitStatus {
+        let own = "apart::confine::tests::it_signals_itself_and_nobody_else";
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", own, "--nocapture"]).env(WHOM, whom);
+        command.output().unwrap().status
+    }
+
+    #[test]
+    fn it_signals_itself_and_nobody_else() {
+        let Ok(whom) = std::env::var(WHOM) else {
+            assert_eq!(ends_by_signalling("itself").signal(), Some(libc::SIGABRT));
+            assert_eq!(ends_by_signalling("its parent").signal(), Some(libc::SIGSYS));
+            return;
+        };
+        let parent = std::os::unix::process::parent_id();
+        assert!(super::system::seccomp().unwrap());
+        if whom == "itself" {
+            process::abort();
+        }
+        #[allow(unsafe_code, reason = "no crate here has the call")]
+        // SAFETY: takes numbers, and the signal 0 only asks whether there is somebody.
+        unsafe {
+            libc::syscall(libc::SYS_tgkill, parent, parent, 0);
+        }
+        process::exit(0);
     }
 }
