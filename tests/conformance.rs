@@ -1,6 +1,7 @@
 //! What every backend must do: plain functions, run on each of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -25,8 +26,11 @@ use surety_tests::clock::VirtualClock;
 use surety_tests::rig::{Rig, client_key, envelope, signal_envelope};
 use surety_tests::scripted::{Scripted, workflow};
 
+/// A process on a backend, maybe behind another one.
 async fn rig(backend: &Backend) -> Rig {
-    let clock = Arc::new(VirtualClock::default());
+    static PROCESS: AtomicU64 = AtomicU64::new(0);
+    let clock = VirtualClock::drawing_from(PROCESS.fetch_add(1, Ordering::SeqCst) << 32);
+    let clock = Arc::new(clock);
     let stores = backend.open(clock.clone());
     let rig = Rig::new(stores, &clock, &Arc::new(Scripted::default()));
     rig.register().await;

@@ -17,6 +17,7 @@ use surety_tests::story::{Story, assert_end, assert_shown};
 use crate::hostile::{run, seeds, what};
 use crate::work::{assert_none_stuck, begin, row, status};
 
+const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
@@ -79,6 +80,8 @@ async fn a_first_ticket_that_was_deleted_by_hand_comes_from_the_timers() {
         let id = rig.submit(story().0).await;
         delete_ticket(&cloud, &rig).await;
         assert_none_stuck(&cloud, &rig.clock, &what).await;
+        // Its row says when the ticket must have come.
+        rig.clock.advance(MINUTE_MS);
         rig.stores.feed_due().await.unwrap();
         assert!(cloud.has_ticket(rig.clock.now(), true).await, "{what}: it has no ticket");
         rig.run().await;

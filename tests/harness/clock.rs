@@ -25,6 +25,13 @@ impl Default for VirtualClock {
 }
 
 impl VirtualClock {
+    /// One whose chance begins here: two processes draw different numbers, also one
+    /// behind the other.
+    #[must_use]
+    pub fn drawing_from(drawn: u64) -> Self {
+        Self { drawn: AtomicU64::new(drawn), ..Self::default() }
+    }
+
     /// Makes waiting wait, and the time stand still, or not.
     pub fn stand_still(&self, still: bool) {
         self.still.store(still, Ordering::SeqCst);

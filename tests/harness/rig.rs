@@ -181,7 +181,9 @@ impl Rig {
                 return None;
             }
             let lease = tokio::time::timeout(PATIENCE, self.stores.feeder.lease()).await;
-            return Some(lease.expect("a ticket that is there comes").expect("the feeder leases"));
+            let lease =
+                lease.unwrap_or_else(|_| panic!("a ticket does not come on {}", cloud.name()));
+            return Some(lease.expect("the feeder leases"));
         }
         // Ordered behind what the lease orders, so answered behind it.
         let nobody = MsgId::from_bytes([0; 16]);

@@ -44,12 +44,6 @@ fn rows() -> Vec<Row> {
         row!("recursion", usual, Parked("trap: call stack exhausted", 1)),
         row!("start-trap", usual, Parked("trap: wasm `unreachable`", 1)),
         row!("start-loop", usual, Parked(fuel, 1)),
-        row!(
-            "start-lying-log",
-            usual,
-            Parked("trap: what the action handed over cannot be read", 1)
-        ),
-        row!("start-invalid-log", usual, Parked("invalid utf-8", 1)),
         row!("lying-string", usual, Parked("trap: what the action handed over cannot be read", 1)),
         row!("huge-string", usual, Parked("limit: the limit `output_bytes_max` of", 1)),
         row!("invalid-utf8", usual, Parked("invalid utf-8", 1)),
@@ -91,20 +85,28 @@ pub(crate) fn cases() -> Vec<Case> {
     let whole = [
         (
             "handles",
+            "",
             "(loop $again (drop (call $new (i32.const 1))) (br $again)) unreachable",
             "limit: the limit `handles_max` of 1000 is reached",
         ),
         (
+            "a start function that hands over text that is none",
+            "(func $start (call $log (i32.const 3) (i32.const -16) (i32.const 64))) (start $start)",
+            "i32.const 1024",
+            "trap: what the action handed over cannot be read",
+        ),
+        (
             "memories of several instances",
+            "",
             "(if (i32.lt_s (call $grow (i32.const 7)) (i32.const 0)) (then (return (i32.const 1024))))
              (if (i32.lt_s (memory.grow (i32.const 7)) (i32.const 0)) (then unreachable))
              i32.const 1024",
             "limit: the limit `memory_bytes_max` of 1048576 is reached",
         ),
     ];
-    for (name, body, reason) in whole {
+    for (name, items, body, reason) in whole {
         let manifest = manifest(cases.len(), &usual());
-        let module = with_manifest(composed(body), &manifest);
+        let module = with_manifest(composed(items, body), &manifest);
         let (settings, end) = (json!({}), End::Parked(reason, 1));
         cases.push(Case { name, module, settings, end });
     }

@@ -160,7 +160,7 @@ async fn i8_memories_of_all_instances_count_together() {
     let body = "(drop (call $grow (i32.const 7)))
         (if (i32.lt_s (memory.grow (i32.const 7)) (i32.const 0)) (then unreachable))
         i32.const 1024";
-    let module = bench.deploy(&with_manifest(composed(body), &manifest("hostile", "1.0.0")));
+    let module = bench.deploy(&with_manifest(composed("", body), &manifest("hostile", "1.0.0")));
     let failure =
         bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.unwrap_err();
     assert_failure(&failure, Limit, "the limit `memory_bytes_max` of 1048576 is reached");
@@ -170,7 +170,7 @@ async fn i8_memories_of_all_instances_count_together() {
 async fn i8_a_guest_holds_as_many_resources_as_it_may() {
     let bench = Bench::new(Limits { handles_max: 100, ..limits() });
     let body = "(loop $again (drop (call $new (i32.const 1))) (br $again)) unreachable";
-    let module = bench.deploy(&with_manifest(composed(body), &manifest("hostile", "1.0.0")));
+    let module = bench.deploy(&with_manifest(composed("", body), &manifest("hostile", "1.0.0")));
     let failure =
         bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap().outcome.unwrap_err();
     assert_failure(&failure, Limit, "the limit `handles_max` of 100 is reached");
@@ -273,14 +273,18 @@ async fn what_the_host_writes_has_to_fit() {
 #[tokio::test]
 async fn what_a_start_function_hands_over_is_the_guests() {
     let bench = Bench::new(limits());
-    for start in [
-        "(call $log (i32.const 3) (i32.const -16) (i32.const 64))",
-        "(i32.store (i32.const 0) (i32.const -1)) (call $log (i32.const 3) (i32.const 0) (i32.const 4))",
+    for (text, wrong) in [
+        ("(i32.const -16) (i32.const 64)", "out of bounds"),
+        ("(i32.const 0) (i32.const 1)", "utf-8"),
     ] {
-        let core = core(&format!("(func $start {start}) (start $start)"), DONE);
-        let failure = bench.run_core(&core).await.outcome.unwrap_err();
+        let start = format!("(func $start (call $log (i32.const 3) {text})) (start $start)");
+        let module = with_manifest(composed(&start, DONE), &manifest("hostile", "1.0.0"));
+        let module = bench.deploy(&module);
+        let ran = bench.sandbox.run(&module, call(), Arc::new(Closed)).await.unwrap();
+        let failure = ran.outcome.unwrap_err();
         assert_eq!(failure.kind, Trap, "{failure}");
         assert!(failure.detail.starts_with("what the action handed over"), "{failure}");
+        assert!(failure.detail.contains(wrong), "{failure}");
     }
 }
 

@@ -43,12 +43,14 @@ pub fn action(core: &str) -> Vec<u8> {
 }
 
 /// A component of two instances, whose `run` has this body: it can make resources of
-/// its own with `$new`, and grow the other instance's memory with `$grow`.
-pub fn composed(body: &str) -> Vec<u8> {
+/// its own with `$new`, and grow the other instance's memory with `$grow`. The log is
+/// given text out of that one, a byte that is no UTF-8 at its start; a start function
+/// among the items can call it.
+pub fn composed(items: &str, body: &str) -> Vec<u8> {
     let imports = r#"(import "own" "new" (func $new (param i32) (result i32)))
         (import "other" "grow" (func $grow (param i32) (result i32)))
         (memory "#;
-    let main = core("", body).replacen("(memory ", imports, 1);
+    let main = core(items, body).replacen("(memory ", imports, 1);
     let main = main.replacen("(module", "module $Main", 1);
     wat::parse_str(COMPOSED.replace("MAIN", &main)).unwrap()
 }
@@ -62,6 +64,7 @@ const COMPOSED: &str = r#"(component
     (type $thing (resource (rep i32)))
     (core func $new (canon resource.new $thing))
     (core module $Other (memory (export "memory") 1)
+        (data (i32.const 0) "\ff")
         (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))
     (core instance $other (instantiate $Other))
     (core func $write (canon lower (func $log "write") (memory (core memory $other "memory"))))
