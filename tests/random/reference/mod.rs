@@ -65,6 +65,8 @@ struct Signed {
     /// The revision that it approves; none that there is, if none.
     about: Option<u64>,
     issued_at: u64,
+    /// Whether it was given.
+    taken: bool,
 }
 
 struct Reference<'c> {
@@ -140,8 +142,8 @@ impl Reference<'_> {
             None if event.get("redrive").is_some() => return self.redrive(&event["redrive"]),
             None if event.get("resend").is_some() => {
                 let at = event["resend"].as_u64().expect("a number");
-                let signed = self.signed.get(usize::try_from(at).expect("a place")).cloned();
-                return signed.map_or_else(|| "ok".to_owned(), |signed| self.signal(&signed));
+                let at = usize::try_from(at).expect("a place");
+                return if at < self.signed.len() { self.send(at) } else { "ok".to_owned() };
             }
             None => {
                 let signer = usize::try_from(event["by"].as_u64().expect("a number"));
@@ -151,9 +153,10 @@ impl Reference<'_> {
                     state: event["state"].as_str().unwrap_or(&self.message.state).to_owned(),
                     about: (event["right"] == true).then_some(self.message.step),
                     issued_at: self.now,
+                    taken: false,
                 };
-                self.signed.push(signed.clone());
-                return self.signal(&signed);
+                self.signed.push(signed);
+                return self.send(self.signed.len() - 1);
             }
         }
         "ok".to_owned()

@@ -8,7 +8,19 @@ use super::{Reference, Signed, text};
 const MSG_ID_TTL: u64 = 3_600_000;
 
 impl Reference<'_> {
-    pub(super) fn signal(&mut self, signed: &Signed) -> String {
+    /// Sends a signal, maybe again: one that was taken gets its receipt, whatever has
+    /// happened since.
+    pub(super) fn send(&mut self, at: usize) -> String {
+        let signed = self.signed[at].clone();
+        if signed.taken {
+            return "ok".to_owned();
+        }
+        let outcome = self.signal(&signed);
+        self.signed[at].taken = outcome == "ok";
+        outcome
+    }
+
+    fn signal(&mut self, signed: &Signed) -> String {
         let on = self.declared(&signed.state)["on"][&signed.name].clone();
         let message = &self.message;
         let refused = |code: &str| code.to_owned();
