@@ -14,10 +14,7 @@ fn to(n: usize) -> Value {
 }
 
 fn refused(schema: &Value) -> Finding {
-    let start = std::time::Instant::now();
-    let finding = Schema::compile(schema).map(drop).unwrap_err();
-    assert!(start.elapsed().as_secs() < 10, "took {:?}", start.elapsed());
-    finding
+    Schema::compile(schema).map(drop).unwrap_err()
 }
 
 #[test]
@@ -182,32 +179,6 @@ fn references_lead_to_places_in_the_schema() {
     // A property of that name is none.
     let id = json!({"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"$id": true}}}});
     let _ = Schema::compile(&id).unwrap();
-}
-
-#[test]
-fn all_schemas_here_are_far_below_the_bounds() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let mut seen = 0;
-    for folder in ["schemas", "sdk/templates/common", "docs/examples", "actions", "workflows"] {
-        for entry in std::fs::read_dir(format!("{root}/{folder}")).unwrap() {
-            let mut path = entry.unwrap().path();
-            if path.is_dir() {
-                path.push("manifest.json");
-            }
-            let Ok(text) = std::fs::read_to_string(&path) else { continue };
-            let Ok(value) = serde_json::from_str::<Value>(&text) else { continue };
-            let parts = ["schema", "reads", "settings"].iter().filter_map(|name| value.get(*name));
-            let returns = value.get("returns").and_then(Value::as_object);
-            let returns = returns.into_iter().flat_map(Map::values);
-            let parts = parts.chain(returns).filter(|part| part.is_object());
-            for schema in std::iter::once(&value).chain(parts) {
-                let weight = super::weight(schema).unwrap_or_else(|e| panic!("{path:?}: {e:?}"));
-                assert!(weight <= WEIGHT_MAX / 5, "{path:?} has {weight}");
-                seen += 1;
-            }
-        }
-    }
-    assert!(seen > 20, "{seen}");
 }
 
 #[test]
