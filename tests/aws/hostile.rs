@@ -116,6 +116,6 @@ async fn i1_i3_i4_i6_hold_on_a_hostile_cloud() {
 
 #[tokio::test]
 async fn i1_i3_i4_i6_hold_on_a_hostile_cloud_with_fifo_queues() {
-    let all = seeds(4).map(|n| seed(n, Cloud::with_fifo()));
+    let all = seeds(2).map(|n| seed(n, Cloud::with_fifo()));
     futures_util::future::join_all(all).await;
 }
