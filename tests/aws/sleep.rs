@@ -56,6 +56,19 @@ fn put_to_sleep(
     slept
 }
 
+/// The same until it is told to wake up, and what tells that it sleeps.
+fn put_to_sleep_until(
+    cloud: &Cloud,
+) -> (Arc<AtomicBool>, oneshot::Receiver<()>, oneshot::Sender<()>) {
+    let ((sleeps, asleep), (wakes, awake)) = (oneshot::channel(), oneshot::channel());
+    let sleep = async move {
+        let _ = sleeps.send(());
+        // Also when who would wake it has failed.
+        let _ = awake.await;
+    };
+    (put_to_sleep(cloud, move || sleep.boxed()), asleep, wakes)
+}
+
 /// The same for so long, in which nobody else does anything.
 fn put_to_sleep_for(cloud: &Cloud, clock: &Arc<VirtualClock>, millis: u64) -> Arc<AtomicBool> {
     let clock = Arc::clone(clock);
@@ -105,13 +118,7 @@ async fn i3_who_wakes_up_after_another_moved_its_message_commits_nothing() {
         let (cloud, rig) = begin(Bodies::Sqs).await;
         let id = rig.submit(story().0).await;
         let lease = rig.at_hand().await.expect("its ticket");
-        let ((sleeps, asleep), (wakes, awake)) = (oneshot::channel(), oneshot::channel::<()>());
-        let sleep = async move {
-            let _ = sleeps.send(());
-            // Also when who would wake it has failed.
-            let _ = awake.await;
-        };
-        let slept = put_to_sleep(&cloud, move || sleep.boxed());
+        let (slept, asleep, wakes) = put_to_sleep_until(&cloud);
         let others = async {
             asleep.await.expect("it falls asleep");
             rig.clock.advance(millis);
@@ -161,12 +168,7 @@ async fn i9_an_admission_that_a_sweep_ended_is_not_finished_by_who_wakes_up() {
     rig.intake.limits.msg_id_ttl_ms = 10 * MINUTE_MS;
     let id = rig.msg_id().await;
     let body = envelope(id, &story().0);
-    let ((sleeps, asleep), (wakes, awake)) = (oneshot::channel(), oneshot::channel::<()>());
-    let sleep = async move {
-        let _ = sleeps.send(());
-        let _ = awake.await;
-    };
-    let slept = put_to_sleep(&cloud, move || sleep.boxed());
+    let (slept, asleep, wakes) = put_to_sleep_until(&cloud);
     let others = async {
         asleep.await.expect("it falls asleep");
         rig.clock.advance(11 * MINUTE_MS);

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
+use surety_core::json::token;
 
 /// The most changes that are listed of one schema.
 const CHANGES_MAX: usize = 100;
@@ -154,7 +155,7 @@ impl Changes {
         let (o, n) = (named(old), named(new));
         let names: BTreeSet<&String> = o.keys().chain(n.keys()).collect();
         for name in names {
-            let place = format!("{at}/properties/{}", escaped(name));
+            let place = format!("{at}/properties/{}", token(name));
             match (o.get(name), n.get(name)) {
                 (Some(o), Some(n)) => self.compare(o, n, &place),
                 (Some(o), None) => {
@@ -231,11 +232,6 @@ fn members(schema: &Value) -> Option<Map<String, Value>> {
 fn changed(old: Option<&Value>, new: Option<&Value>) -> String {
     let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), ToString::to_string);
     format!("was {}, is {}", show(old), show(new))
-}
-
-/// A name as a part of a JSON Pointer.
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

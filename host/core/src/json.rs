@@ -141,6 +141,12 @@ fn decimal(token: &str) -> (bool, String, i64) {
     (negative, significant, exponent)
 }
 
+/// A name as a reference token of a JSON Pointer (RFC 6901).
+#[must_use]
+pub fn token(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// Builds a value and notes the pointer of the first repeated key.
 #[derive(Clone, Copy)]
 struct Strict<'a> {
@@ -163,7 +169,7 @@ impl Place<'_> {
             Self::Root => String::new(),
             Self::Item(parent, index) => format!("{}/{index}", parent.pointer()),
             Self::Member(parent, key) => {
-                format!("{}/{}", parent.pointer(), key.replace('~', "~0").replace('/', "~1"))
+                format!("{}/{}", parent.pointer(), token(key))
             }
         }
     }

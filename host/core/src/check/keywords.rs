@@ -104,8 +104,3 @@ pub(super) fn is_silent(keyword: &str) -> bool {
     ];
     SILENT.contains(&keyword) || keyword.starts_with("x-")
 }
-
-/// A name as a reference token of a JSON Pointer (RFC 6901).
-pub(super) fn token(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}

@@ -166,21 +166,17 @@ impl Intake {
         let (kept, receipt) = match self.guarantee.load(members.msg_id).await? {
             Found::Open(loaded) => (loaded.message, loaded.receipt),
             Found::Nothing => return Ok(None),
-            Found::Archived => match self.archive.get(members.msg_id).await? {
+            Found::Archived => match self.archived(members.msg_id).await? {
                 None => return Ok(None),
-                Some(packed) => {
-                    let bundle = Bundle::unpack(&packed).map_err(Fault::from)?;
-                    (bundle.message, bundle.receipt)
-                }
+                Some(bundle) => (bundle.message, bundle.receipt),
             },
         };
-        // By the typed data of that time: the workflow may have others now.
-        let again = verify(envelope, members, kept.scheme.typed_data());
-        let same = again.is_ok_and(|again| {
-            let again = again.get();
-            (kept.content_hash, kept.signer) == (again.content_hash, again.signer)
-        });
-        Ok(same.then_some(receipt))
+        Ok(is_same(envelope, members, &kept).then_some(receipt))
+    }
+
+    async fn archived(&self, id: MsgId) -> Result<Option<Bundle>, Fault> {
+        let packed = self.archive.get(id).await?;
+        Ok(packed.map(|packed| Bundle::unpack(&packed)).transpose()?)
     }
 
     /// A refusal with the host's word that it refused this text.
@@ -292,6 +288,15 @@ impl Intake {
 #[must_use]
 pub fn body_bytes_max(message_bytes_max: usize) -> usize {
     message_bytes_max.saturating_mul(6).saturating_add(4096)
+}
+
+/// Whether it is the very text that is kept, by the same signer; by the typed data of that
+/// time, since the workflow may have others now.
+fn is_same(envelope: &Envelope, members: Members, kept: &Message) -> bool {
+    verify(envelope, members, kept.scheme.typed_data()).is_ok_and(|again| {
+        let again = again.get();
+        (kept.content_hash, kept.signer) == (again.content_hash, again.signer)
+    })
 }
 
 /// The message is of its type's schema.

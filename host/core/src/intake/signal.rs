@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use crate::bundle::Bundle;
 use crate::machine::{Signal, signal};
 use crate::message::{Envelope, Members, Message, verify};
 use crate::ports::{Fault, Found, IdRefused};
@@ -17,7 +16,7 @@ use crate::types::{MsgId, SignalName};
 use crate::workflow::SIGNAL_TYPE;
 use crate::{json, schemas};
 
-use super::{Intake, IntakeError, check_schema, id_refusal};
+use super::{Intake, IntakeError, check_schema, id_refusal, is_same};
 
 impl Intake {
     /// Validates a signal and gives it to a message. When this returns `Ok`, the
@@ -59,8 +58,8 @@ impl Intake {
         };
         let chain = match self.guarantee.load(to).await? {
             Found::Open(loaded) => loaded.records,
-            Found::Archived => match self.archive.get(to).await? {
-                Some(packed) => Bundle::unpack(&packed).map_err(Fault::from)?.records,
+            Found::Archived => match self.archived(to).await? {
+                Some(bundle) => bundle.records,
                 None => return Ok(None),
             },
             Found::Nothing => return Ok(None),
@@ -75,18 +74,12 @@ impl Intake {
             if kept.msg_id != members.msg_id || kept.value["payload"]["signal"] != *name.as_str() {
                 continue;
             }
-            // By the typed data of that time.
-            let again = verify(envelope, members, kept.scheme.typed_data());
-            let same = again.is_ok_and(|again| {
-                let again = again.get();
-                (kept.content_hash, kept.signer) == (again.content_hash, again.signer)
-            });
             // Choices were followed in the same step.
             let chosen = records[i + 1..].iter().take_while(|r| r.cause == Cause::Choice);
             let state = chosen.last().unwrap_or(record).to.clone();
             let receipt =
                 || Receipt::sign(&self.key, kept.msg_id, state, kept.content_hash, record.at);
-            return Ok(same.then(receipt));
+            return Ok(is_same(envelope, members, &kept).then(receipt));
         }
         Ok(None)
     }

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::document::Document;
 use super::patterns;
-use crate::json::DEPTH_MAX;
+use crate::json::{self, DEPTH_MAX};
 use crate::refusal::Finding;
 
 /// The most that is done with a value in one place: a schema, a constant to compare
@@ -85,7 +85,7 @@ fn find(value: &Value, part: &Value, pointer: &mut String) -> bool {
     let length = pointer.len();
     let mut inside = |name: &str, value| {
         pointer.push('/');
-        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        pointer.push_str(&json::token(name));
         let found = find(value, part, pointer);
         if !found {
             pointer.truncate(length);

@@ -199,7 +199,7 @@ impl<'s> Walk<'s> {
             if self.seen > SCHEMAS_MAX {
                 break; // it was said
             }
-            let way = format!("properties/{}", property.replace('~', "~0").replace('/', "~1"));
+            let way = format!("properties/{}", crate::json::token(property));
             let child = place.child(schema, &way);
             if !is_name(property) {
                 let detail = "a name must be a letter, then at most 63 letters, digits and `_`";

@@ -70,7 +70,7 @@ impl Structs {
 impl Mismatch {
     fn under(mut self, name: &str) -> Self {
         // Some of these names are strangers'.
-        let name = name.replace('~', "~0").replace('/', "~1");
+        let name = crate::json::token(name);
         self.pointer.insert_str(0, &format!("/{name}"));
         self
     }

@@ -113,7 +113,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let segment = |segment: &Segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Map { key } => format!("/{}", surety_core::json::token(key)),
         Segment::Enum { variant } => format!("/{variant}"),
         Segment::Unknown => String::new(),
     };

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{Place, Problem, Reader, is_of_one_kind};
-use crate::check::keywords::token;
 use crate::check::shape::{Array, Object, Parts, Shape, Text};
+use crate::json::token;
 
 impl Reader<'_> {
     pub(super) fn array(
